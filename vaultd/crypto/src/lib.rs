@@ -1,0 +1,50 @@
+//! Every cryptographic primitive of vaultd, and nothing else: no I/O, no
+//! serialisation framework, no clock. Randomness is an argument.
+//!
+//! | need | type | standard |
+//! |---|---|---|
+//! | seal a record | [`RecordKey`] | XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), key-committing |
+//! | seal a name so that it can be looked up | [`NameKey`] | AES-256-SIV (RFC 5297) |
+//! | keyed look-up tag | [`Prf`] | HMAC-SHA256 (RFC 2104) |
+//! | one key from another | [`derive()`] | HKDF-SHA256 (RFC 5869) |
+//! | a key from a passphrase | [`stretch`], [`wrap`] | Argon2id (RFC 9106) |
+//! | sign | [`SigningKey`] | Ed25519 (RFC 8032) |
+//! | split the unseal key | [`split`] | Shamir over GF(2^8) |
+//!
+//! What it does not promise: wiping is best effort (registers, swap and copies
+//! made by the compiler are out of reach), and side channels other than timing
+//! are not considered.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod aad;
+mod aead;
+mod hash;
+mod kdf;
+mod key;
+mod password;
+mod prf;
+mod random;
+mod shamir;
+mod sign;
+mod siv;
+mod token;
+
+pub use aad::Aad;
+pub use aead::{OVERHEAD, OpenError, RecordKey};
+pub use hash::{Sha256, sha256};
+pub use kdf::{Label, derive};
+pub use key::{Key, SecretBytes, SecretString, SecretVec, WrongLength};
+pub use password::{
+    BadCost, BadHash, Cost, PasswordHash, StretchError, Wrapped, hash_password, stretch,
+    unwrap_secret, verify_password, wrap,
+};
+pub use prf::Prf;
+pub use random::{Random, Seeded, System};
+pub use shamir::{
+    AnyShare, PlainShare, SetId, Share, ShareError, Threshold, combine, combine_plain, split,
+    split_plain,
+};
+pub use sign::{BadPublicKey, BadSignature, PublicKey, SigningKey};
+pub use siv::NameKey;
+pub use token::{checksum_ok, new_token, random_base62, uuid_v4};
