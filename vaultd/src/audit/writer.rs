@@ -1,0 +1,506 @@
+//! One device's thread: takes what has queued up, chains it, writes it with one call, and
+//! then lets everyone know at once.
+//!
+//! A batch forms while the one before is written. Lines that a failed device did not take are
+//! kept and written, whole and in order, once it works again.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use vault_audit::{Chain, Line, Link, Mark, VERSION};
+
+use super::device::{Device, Queue, Shared};
+use super::file::{OpenError, Tail};
+use super::sink::Sink;
+use super::sync::Syncer;
+use super::{Clock, Keyring};
+
+/// No line stays unsigned for longer, while unsealed; leaves time to write within a second.
+const CHECKPOINT: Duration = Duration::from_millis(800);
+
+/// Between two attempts at a device that fails.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// A record that nobody waits for is written within that time.
+const LAZY: Duration = Duration::from_secs(1);
+
+/// More records at once than one request makes: under load a short pause makes batches larger, and
+/// wake-ups, on both sides, fewer. The more load, the longer.
+const BUSY: usize = 2;
+const VERY_BUSY: usize = 8;
+const PAUSE: Duration = Duration::from_micros(100);
+const LONG_PAUSE: Duration = Duration::from_micros(300);
+
+/// Tells whoever started the thread how the first opening went.
+pub(super) struct Opening {
+    index: usize,
+    sender: Sender<(usize, Result<(), OpenError>)>,
+}
+
+impl Opening {
+    pub(super) fn new(index: usize, sender: Sender<(usize, Result<(), OpenError>)>) -> Opening {
+        Opening { index, sender }
+    }
+
+    fn report(self, result: Result<(), OpenError>) {
+        // Nobody listens any more if opening took too long.
+        let _ = self.sender.send((self.index, result));
+    }
+}
+
+pub(super) struct Writer {
+    index: usize,
+    shared: Arc<Shared>,
+    keys: Keyring,
+    clock: Clock,
+    syncer: Arc<Syncer>,
+    sink: Option<Sink>,
+    /// Where the lines in `pending` end.
+    chain: Chain,
+    /// Where they begin; `None` until a file was opened.
+    base: Option<(Link, u64)>,
+    /// Chained lines that are not yet written as a whole.
+    pending: Vec<u8>,
+    /// How many bytes of them are.
+    written: usize,
+    /// Age of the oldest line without a signature.
+    unsigned: Option<Instant>,
+}
+
+/// The process is ending.
+struct Closed;
+
+impl Writer {
+    pub(super) fn spawn(
+        index: usize,
+        shared: Arc<Shared>,
+        keys: Keyring,
+        clock: Clock,
+        opening: Opening,
+    ) -> std::io::Result<()> {
+        let syncer = Syncer::spawn(Arc::clone(&shared), index)?;
+        let writer = Writer {
+            index,
+            shared,
+            keys,
+            clock,
+            syncer,
+            sink: None,
+            chain: Chain::new(Link::GENESIS, 1),
+            base: None,
+            pending: Vec::new(),
+            written: 0,
+            unsigned: None,
+        };
+        std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run(opening))?;
+        Ok(())
+    }
+
+    fn device(&self) -> &Device {
+        &self.shared.devices[self.index]
+    }
+
+    fn run(mut self, opening: Opening) {
+        let opened = self.open();
+        let regular = matches!(self.device().config, super::DeviceConfig::File { .. });
+        let refused = opened.is_err() && regular;
+        // A collector that is not there yet must not keep the server from starting.
+        match opened {
+            Err(error) if !regular => {
+                self.shared.failed(self.device(), &error);
+                opening.report(Ok(()));
+            }
+            result => opening.report(result),
+        }
+        if !refused {
+            let mut batch = Queue::default();
+            let mut next = self.deliver();
+            while next.is_ok() {
+                next = self.turn(&mut batch);
+            }
+        }
+        self.close();
+        self.syncer.close();
+    }
+
+    /// One batch.
+    fn turn(&mut self, batch: &mut Queue) -> Result<(), Closed> {
+        self.take(batch)?;
+        self.tie(batch);
+        self.deliver()?;
+        self.publish(batch.last);
+        if batch.reopen {
+            self.close();
+            self.open_again()?;
+            self.deliver()?;
+        }
+        let records = batch.ends.len();
+        if records > VERY_BUSY {
+            std::thread::sleep(LONG_PAUSE);
+        } else if records > BUSY {
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do, then takes all of it.
+    fn take(&mut self, batch: &mut Queue) -> Result<(), Closed> {
+        batch.empty();
+        let mut inbox = self.shared.inbox();
+        loop {
+            let closed = inbox.closed;
+            let queue = &mut inbox.queues[self.index];
+            let due = self.due();
+            let work = !queue.ends.is_empty() || queue.checkpoint || queue.reopen;
+            if work || due.is_some_and(|left| left.is_zero()) {
+                std::mem::swap(queue, batch);
+                queue.last = batch.last;
+                return Ok(());
+            }
+            if closed {
+                return Err(Closed);
+            }
+            queue.asleep = true;
+            let wake = &self.shared.devices[self.index].wake;
+            inbox = wake
+                .wait_timeout(inbox, due.unwrap_or(LAZY).min(LAZY))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            inbox.queues[self.index].asleep = false;
+        }
+    }
+
+    /// Time left until a checkpoint is due; `None` if there is nothing to sign, or no key.
+    fn due(&self) -> Option<Duration> {
+        let since = self.unsigned?;
+        let unlocked = self
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
+        unlocked.then(|| CHECKPOINT.saturating_sub(since.elapsed()))
+    }
+
+    /// Chains the batch, and signs if it is time to.
+    fn tie(&mut self, batch: &Queue) {
+        let mut from = 0;
+        for to in &batch.ends {
+            self.chain
+                .append(&batch.bytes[from..*to], &mut self.pending);
+            from = *to;
+        }
+        if batch.lost > 0 {
+            let time = (self.clock)().to_string();
+            self.chain.mark(
+                &Mark::Gap {
+                    time,
+                    lost: batch.lost,
+                },
+                &mut self.pending,
+            );
+            self.device().status().lost += batch.lost;
+        }
+        if !self.pending.is_empty() {
+            self.unsigned.get_or_insert_with(Instant::now);
+        }
+        let ordered = batch.checkpoint || batch.reopen;
+        if ordered || self.due().is_some_and(|left| left.is_zero()) {
+            self.sign();
+        }
+    }
+
+    fn sign(&mut self) {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(keys), Some(_)) = (keys.as_ref(), self.unsigned) {
+            let seq = self.chain.next_seq();
+            let time = (self.clock)().to_string();
+            self.chain
+                .checkpoint(time, &keys.cluster, &keys.signing, &mut self.pending);
+            self.unsigned = None;
+            self.device().status().checkpoint_seq = seq;
+        }
+    }
+
+    /// Writes what is pending, however long it takes.
+    fn deliver(&mut self) -> Result<(), Closed> {
+        while self.written < self.pending.len() {
+            let Some(sink) = &mut self.sink else {
+                self.open_again()?;
+                continue;
+            };
+            match sink.write(&self.pending[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let stream = sink.is_stream();
+                    self.shared.failed(self.device(), &error);
+                    if self.pause()? || stream {
+                        self.close();
+                    }
+                }
+            }
+        }
+        self.pending.clear();
+        self.written = 0;
+        self.base = Some((self.chain.head(), self.chain.next_seq()));
+        Ok(())
+    }
+
+    /// Waits before the next attempt. True: the operator wants the device reopened.
+    fn pause(&self) -> Result<bool, Closed> {
+        let inbox = self.shared.inbox();
+        let idle =
+            |inbox: &mut super::device::Inbox| !inbox.closed && !inbox.queues[self.index].reopen;
+        let (mut inbox, _) = self
+            .device()
+            .wake
+            .wait_timeout_while(inbox, RETRY, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        if inbox.closed {
+            return Err(Closed);
+        }
+        Ok(std::mem::take(&mut inbox.queues[self.index].reopen))
+    }
+
+    /// The batch is written.
+    fn publish(&mut self, ticket: u64) {
+        {
+            let mut status = self.device().status();
+            status.seq = self.chain.next_seq() - 1;
+            status.chain = self.chain.head().to_string();
+        }
+        if !self.syncer.is_broken() {
+            self.shared.recovered(self.device());
+        }
+        self.shared.written(self.device(), ticket);
+        match self.sink.as_ref().and_then(Sink::syncable) {
+            Some(_) => self.syncer.written(ticket),
+            None => self.shared.synced(self.device(), ticket),
+        }
+    }
+
+    fn close(&mut self) {
+        self.syncer.replace(None);
+        if let Some(file) = self.sink.take().as_ref().and_then(Sink::syncable) {
+            if let Err(error) = self.leave(&file) {
+                tracing::error!(device = %self.device().config.name(), %error, "cannot close");
+            }
+            // The syncer may hold the file a little longer; it must not hold the lock.
+            let _ = rustix::fs::flock(&*file, rustix::fs::FlockOperation::Unlock);
+        }
+    }
+
+    /// Takes back the half line of a write that was cut short, and syncs.
+    fn leave(&mut self, file: &std::fs::File) -> std::io::Result<()> {
+        let torn = self.written - self.whole();
+        if torn > 0 {
+            file.set_len(file.metadata()?.len().saturating_sub(torn as u64))?;
+            self.written -= torn;
+        }
+        file.sync_data()
+    }
+
+    /// How much of `pending` is written in whole lines.
+    fn whole(&self) -> usize {
+        let done = &self.pending[..self.written];
+        done.iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1)
+    }
+
+    fn open_again(&mut self) -> Result<(), Closed> {
+        while let Err(error) = self.open() {
+            self.shared.failed(self.device(), &error);
+            self.pause()?;
+        }
+        Ok(())
+    }
+
+    /// Opens the device and ties what is pending to what it already holds.
+    fn open(&mut self) -> Result<(), OpenError> {
+        let (sink, tail) = Sink::open(&self.device().config)?;
+        let left = self.unwritten();
+        self.begin(tail, sink.syncable().is_some())?;
+        for object in &left {
+            self.chain.append(object, &mut self.pending);
+        }
+        if !self.pending.is_empty() {
+            self.unsigned.get_or_insert_with(Instant::now);
+        }
+        self.syncer.replace(sink.syncable());
+        self.sink = Some(sink);
+        Ok(())
+    }
+
+    /// Continues the chain. Leaves in `pending` what the opening itself has to say.
+    fn begin(&mut self, tail: Tail, regular: bool) -> Result<(), OpenError> {
+        let time = (self.clock)().to_string();
+        // A stream has no memory: every connection is a chain of its own.
+        let base = self.base.filter(|_| regular);
+        match tail {
+            Tail::Line { head, next, .. } if base.is_some_and(|base| base != (head, next)) => {
+                return Err(OpenError::Changed);
+            }
+            Tail::Line {
+                head,
+                next,
+                unsigned,
+                ..
+            } => {
+                self.start_at(head, next);
+                if unsigned {
+                    self.unsigned.get_or_insert_with(Instant::now);
+                }
+            }
+            Tail::Empty { .. } => {
+                let (head, next) = base.unwrap_or((Link::GENESIS, 1));
+                self.start_at(head, next);
+                let start = Mark::Start {
+                    time: time.clone(),
+                    version: VERSION,
+                    previous: head.to_string(),
+                };
+                self.chain.mark(&start, &mut self.pending);
+            }
+        }
+        let (Tail::Empty { cut } | Tail::Line { cut, .. }) = tail;
+        if cut > 0 {
+            self.chain
+                .mark(&Mark::Repair { time, cut }, &mut self.pending);
+        }
+        Ok(())
+    }
+
+    fn start_at(&mut self, head: Link, next: u64) {
+        self.chain = Chain::new(head, next);
+        self.base = Some((head, next));
+        self.pending.clear();
+        self.written = 0;
+    }
+
+    /// The records in `pending` that are not written as a whole; `base` moves behind those
+    /// that are. Checkpoints are not among them: they are made anew.
+    fn unwritten(&mut self) -> Vec<Vec<u8>> {
+        let newline = |byte: &u8| *byte == b'\n';
+        let (done, left) = self.pending.split_at(self.whole());
+        let mut lines = done
+            .split(newline)
+            .filter_map(|line| Line::parse(line).ok());
+        if let Some(last) = lines.next_back() {
+            self.base = Some((last.link, last.seq.saturating_add(1)));
+        }
+        left.split(newline)
+            .filter_map(|line| Line::parse(line).ok())
+            .filter(|line| {
+                !matches!(
+                    Mark::parse(line.fields),
+                    Some(Some(Mark::Checkpoint { .. } | Mark::Start { .. }))
+                )
+            })
+            .map(|line| [line.fields, b"}"].concat())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use vault_audit::{Options, Report, verify};
+    use vault_crypto::{Key, Prf, SigningKey};
+
+    use super::super::{DeviceConfig, Keys};
+    use super::*;
+
+    fn writer(path: &Path) -> Writer {
+        let key = Key::from_slice(&[7; 32]).unwrap();
+        let keys = Keys {
+            hmac: Prf::new(&key),
+            signing: SigningKey::from_seed(&key),
+            cluster: "c".to_owned(),
+        };
+        let config = DeviceConfig::File {
+            path: path.to_owned(),
+            strict: false,
+        };
+        let shared = Arc::new(Shared::new(vec![config]));
+        Writer {
+            index: 0,
+            syncer: Syncer::spawn(Arc::clone(&shared), 0).unwrap(),
+            shared,
+            keys: Arc::new(std::sync::RwLock::new(Some(keys))),
+            clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
+            sink: None,
+            chain: Chain::new(Link::GENESIS, 1),
+            base: None,
+            pending: Vec::new(),
+            written: 0,
+            unsigned: None,
+        }
+    }
+
+    fn batch(ids: std::ops::Range<u32>) -> Queue {
+        let mut queue = Queue {
+            checkpoint: true,
+            ..Queue::default()
+        };
+        for id in ids {
+            queue
+                .bytes
+                .extend_from_slice(format!(r#"{{"type":"request","id":{id}}}"#).as_bytes());
+            queue.ends.push(queue.bytes.len());
+        }
+        queue
+    }
+
+    fn check(path: &Path) -> Report {
+        verify(&std::fs::read(path).unwrap()[..], &Options::default())
+    }
+
+    /// A disk that is full after any number of bytes, then repaired or replaced.
+    #[test]
+    fn a_batch_cut_short_anywhere_is_completed_in_the_same_or_in_a_new_file() {
+        for (cut, rotate) in (0..1300)
+            .step_by(13)
+            .flat_map(|cut| [(cut, false), (cut, true)])
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, old) = (dir.path().join("audit"), dir.path().join("old"));
+            let mut writer = writer(&path);
+            writer.open().unwrap();
+            writer.tie(&batch(0..2));
+            assert!(writer.deliver().is_ok());
+            writer.tie(&batch(2..7));
+            let cut = cut.min(writer.pending.len() - 1);
+            if cut > 0 {
+                let part = &writer.pending[..cut];
+                writer.written = writer.sink.as_mut().unwrap().write(part).unwrap();
+            }
+            writer.close();
+            if rotate {
+                std::fs::rename(&path, &old).unwrap();
+            }
+            assert!(writer.deliver().is_ok());
+            writer.tie(&batch(7..7));
+            assert!(writer.deliver().is_ok());
+            writer.syncer.close();
+
+            let last = check(&path);
+            assert_eq!(
+                (&last.problem, last.unsigned_tail, last.repairs),
+                (&None, 0, 0)
+            );
+            let mut entries = last.entries;
+            if rotate {
+                let first = check(&old);
+                assert_eq!((&first.problem, first.head), (&None, last.previous));
+                entries += first.entries;
+            }
+            assert_eq!(entries, 7, "cut at {cut}, rotated: {rotate}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Who are you: each method turns evidence into a `Login`; core issues the token.
+
+pub mod approle;
+pub mod userpass;

@@ -1,0 +1,121 @@
+//! One batch, evaluated over an engine's rows: the same order and conditions for every engine.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::changes::Changes;
+use super::{Cond, Finish, LockId, Op, Outcome, Rev, StoreError, Txn, check_ops};
+
+/// An engine's rows inside one open transaction, which sees its own writes.
+pub(super) trait Rows {
+    fn rev_of(&self, key: &[u8]) -> Result<Option<Rev>, StoreError>;
+    fn is_empty(&self, lo: &[u8], hi: &[u8]) -> Result<bool, StoreError>;
+    /// The newest token of a lock; 0 if none was given out.
+    fn token(&self, id: &LockId) -> Result<u64, StoreError>;
+    fn put(&mut self, key: Bytes, val: Bytes, rev: Rev) -> Result<(), StoreError>;
+    fn del(&mut self, key: &[u8]) -> Result<(), StoreError>;
+}
+
+pub(super) struct Applied {
+    pub(super) outcomes: Vec<Outcome>,
+    /// The revision of the batch, if it wrote.
+    pub(super) rev: Option<Rev>,
+    pub(super) keys: Vec<Bytes>,
+}
+
+/// Refuses what no engine stores, before anything is touched.
+pub(super) fn check(batch: &[Txn]) -> Result<(), StoreError> {
+    batch.iter().try_for_each(|txn| check_ops(&txn.ops))
+}
+
+pub(super) fn apply<R: Rows>(
+    rows: &mut R,
+    changes: &Changes,
+    batch: Vec<Txn>,
+    finish: Finish,
+) -> Result<Applied, StoreError> {
+    let before = changes.revision();
+    let mut running = Running {
+        rows,
+        changes,
+        rev: before + 1,
+        touched: BTreeSet::new(),
+    };
+    let mut held = Vec::with_capacity(batch.len());
+    for txn in batch {
+        let holds = running.all_hold(&txn.conds)?;
+        if holds {
+            running.write(txn.ops)?;
+        }
+        held.push(holds);
+    }
+    let of_the_batch = finish(&held);
+    check_ops(&of_the_batch)?;
+    running.write(of_the_batch)?;
+    let keys: Vec<Bytes> = running.touched.into_iter().collect();
+    let rev = (!keys.is_empty()).then_some(before + 1);
+    let done = Outcome::Done(rev.unwrap_or(before));
+    let outcomes = held
+        .into_iter()
+        .map(|holds| if holds { done } else { Outcome::Conflict })
+        .collect();
+    Ok(Applied {
+        outcomes,
+        rev,
+        keys,
+    })
+}
+
+struct Running<'a, R> {
+    rows: &'a mut R,
+    changes: &'a Changes,
+    rev: Rev,
+    touched: BTreeSet<Bytes>,
+}
+
+impl<R: Rows> Running<'_, R> {
+    fn all_hold(&self, conds: &[Cond]) -> Result<bool, StoreError> {
+        for cond in conds {
+            if !self.holds(cond)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn holds(&self, cond: &Cond) -> Result<bool, StoreError> {
+        match cond {
+            Cond::Rev(key, rev) => Ok(self.rows.rev_of(key)? == Some(*rev)),
+            Cond::Absent(key) => Ok(self.rows.rev_of(key)?.is_none()),
+            Cond::Exists(key) => Ok(self.rows.rev_of(key)?.is_some()),
+            Cond::NoneNewer { lo, hi, .. } if lo >= hi => Ok(true),
+            Cond::NoneNewer { lo, hi, since: 0 } => self.rows.is_empty(lo, hi),
+            Cond::NoneNewer { lo, hi, since } => {
+                let range = (Bound::Included(lo), Bound::Excluded(hi));
+                Ok(
+                    (*since >= self.rev || self.touched.range::<Bytes, _>(range).next().is_none())
+                        && self.changes.none_newer(lo, hi, *since),
+                )
+            }
+            Cond::Fence(id, token) => Ok(*token != 0 && self.rows.token(id)? == *token),
+        }
+    }
+
+    fn write(&mut self, ops: Vec<Op>) -> Result<(), StoreError> {
+        for op in ops {
+            match op {
+                Op::Put(key, val) => {
+                    self.touched.insert(key.clone());
+                    self.rows.put(key, val, self.rev)?;
+                }
+                Op::Del(key) => {
+                    self.rows.del(&key)?;
+                    self.touched.insert(key);
+                }
+            }
+        }
+        Ok(())
+    }
+}

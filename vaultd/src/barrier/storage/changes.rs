@@ -1,0 +1,159 @@
+//! What changed lately: answers `NoneNewer` and feeds the watchers. Bounded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::Rev;
+
+const KEYS_MAX: usize = 1 << 16;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// All keys put or deleted by one revision.
+    Keys { rev: Rev, keys: Arc<[Bytes]> },
+    /// Changes up to this revision were missed: forget what is cached.
+    Resync { rev: Rev },
+}
+
+pub(super) struct Changes {
+    recent: Mutex<Recent>,
+    revision: AtomicU64,
+    published: watch::Sender<Rev>,
+}
+
+struct Recent {
+    /// One entry for each revision after `complete_since`, without gaps.
+    batches: VecDeque<Arc<[Bytes]>>,
+    complete_since: Rev,
+    newest: BTreeMap<Bytes, Rev>,
+    keys: usize,
+    keys_max: usize,
+}
+
+impl Changes {
+    pub(super) fn starting_at(rev: Rev) -> Arc<Changes> {
+        Changes::with_capacity(rev, KEYS_MAX)
+    }
+
+    fn with_capacity(rev: Rev, keys_max: usize) -> Arc<Changes> {
+        let recent = Recent {
+            batches: VecDeque::new(),
+            complete_since: rev,
+            newest: BTreeMap::new(),
+            keys: 0,
+            keys_max,
+        };
+        Arc::new(Changes {
+            recent: Mutex::new(recent),
+            revision: AtomicU64::new(rev),
+            published: watch::Sender::new(rev),
+        })
+    }
+
+    pub(super) fn revision(&self) -> Rev {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Makes the next revision known. Called by one writer at a time, in order.
+    pub(super) fn publish(&self, rev: Rev, keys: Vec<Bytes>) {
+        self.recent().add(rev, keys.into());
+        self.revision.store(rev, Ordering::Release);
+        self.published.send_replace(rev);
+    }
+
+    /// Whether nothing in `[lo, hi)` changed after `since`; no if that is no longer known.
+    pub(super) fn none_newer(&self, lo: &Bytes, hi: &Bytes, since: Rev) -> bool {
+        let recent = self.recent();
+        let range = (Bound::Included(lo), Bound::Excluded(hi));
+        lo >= hi
+            || since >= recent.complete_since
+                && recent
+                    .newest
+                    .range::<Bytes, _>(range)
+                    .all(|(_, rev)| *rev <= since)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn add(&mut self, rev: Rev, keys: Arc<[Bytes]>) {
+        for key in &*keys {
+            self.newest.insert(key.clone(), rev);
+        }
+        self.keys += keys.len();
+        self.batches.push_back(keys);
+        while self.keys > self.keys_max && self.batches.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(keys) = self.batches.pop_front() else {
+            return;
+        };
+        self.complete_since += 1;
+        self.keys -= keys.len();
+        for key in &*keys {
+            if self.newest.get(key) == Some(&self.complete_since) {
+                self.newest.remove(key);
+            }
+        }
+    }
+
+    /// The change that follows `seen`.
+    fn after(&self, seen: Rev) -> Option<Change> {
+        let newest = self.complete_since + self.batches.len() as Rev;
+        if seen >= newest {
+            return None;
+        }
+        if seen < self.complete_since {
+            return Some(Change::Resync { rev: newest });
+        }
+        let at = usize::try_from(seen - self.complete_since).ok()?;
+        self.batches.get(at).map(|keys| Change::Keys {
+            rev: seen + 1,
+            keys: Arc::clone(keys),
+        })
+    }
+}
+
+/// Follows the changes of a store, each revision once and in order.
+pub struct Watch {
+    changes: Arc<Changes>,
+    published: watch::Receiver<Rev>,
+    seen: Rev,
+}
+
+impl Watch {
+    pub(super) fn new(changes: &Arc<Changes>, from: Rev) -> Watch {
+        Watch {
+            changes: Arc::clone(changes),
+            published: changes.published.subscribe(),
+            seen: from,
+        }
+    }
+
+    /// Waits for the next change. May be dropped and called again without losing one.
+    pub async fn next(&mut self) -> Change {
+        loop {
+            self.published.mark_unchanged();
+            let next = self.changes.recent().after(self.seen);
+            if let Some(change) = next {
+                self.seen = match &change {
+                    Change::Keys { rev, .. } | Change::Resync { rev } => *rev,
+                };
+                return change;
+            }
+            // The sender lives in `changes`, which we hold: this cannot fail.
+            let _ = self.published.changed().await;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The one thread that writes. Each job is one SQLite transaction and so one sync.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::oneshot;
+
+use super::super::batch::{self, Rows};
+use super::super::{Finish, LockId, Outcome, Rev, StoreError, Txn};
+use super::Shared;
+use super::connection::{self, fault};
+
+/// Bytes of log after which the writer itself makes the checkpointer's work complete: under
+/// steady load a passive checkpoint never finds the moment to start the log over.
+const LOG_MAX: u64 = 256 << 20;
+/// After readers prevented that, how much further the log grows before the next attempt.
+const LOG_STEP: u64 = 64 << 20;
+/// For that attempt only: commits wait meanwhile.
+const READERS_WAIT: Duration = Duration::from_millis(20);
+/// A foreign program on the file, at most that long.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Job {
+    Commit {
+        batch: Vec<Txn>,
+        finish: Finish,
+        answer: Answer<Vec<Outcome>>,
+    },
+    Token {
+        id: LockId,
+        answer: Answer<u64>,
+    },
+    Stop,
+}
+
+/// The writing thread's queue.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    /// `alive` is dropped when the thread ends.
+    pub(super) fn start(
+        conn: Connection,
+        shared: &Arc<Shared>,
+        alive: mpsc::Sender<Infallible>,
+    ) -> Result<(Writer, JoinHandle<()>), StoreError> {
+        let (jobs, queue) = mpsc::channel();
+        let mut file = shared.file.clone().into_os_string();
+        file.push("-wal");
+        let mut thread = Thread {
+            conn,
+            shared: Arc::clone(shared),
+            log: file.into(),
+            log_max: LOG_MAX,
+        };
+        let ending = Ending(Arc::clone(shared));
+        let handle = std::thread::Builder::new()
+            .name("storage-writer".to_owned())
+            .spawn(move || {
+                let _ending = (ending, alive);
+                thread.run(&queue);
+            })
+            .map_err(|error| StoreError::Io(format!("cannot start a thread: {error}")))?;
+        Ok((
+            Writer {
+                jobs,
+                shared: Arc::clone(shared),
+            },
+            handle,
+        ))
+    }
+
+    pub(super) async fn commit(
+        &self,
+        batch: Vec<Txn>,
+        finish: Finish,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        self.ask(|answer| Job::Commit {
+            batch,
+            finish,
+            answer,
+        })
+        .await
+    }
+
+    pub(super) async fn next_token(&self, id: LockId) -> Result<u64, StoreError> {
+        self.ask(|answer| Job::Token { id, answer }).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
+        let (answer, result) = oneshot::channel();
+        if self.jobs.send(job(answer)).is_ok()
+            && let Ok(result) = result.await
+        {
+            return result;
+        }
+        Err(self
+            .shared
+            .health
+            .check()
+            .err()
+            .unwrap_or(StoreError::Closed))
+    }
+
+    pub(super) fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop);
+    }
+}
+
+/// However the thread ends, nobody may go on as if it still ran.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.health.end(match std::thread::panicking() {
+            true => StoreError::Io("the writing thread failed".to_owned()),
+            false => StoreError::Closed,
+        });
+    }
+}
+
+struct Thread {
+    conn: Connection,
+    shared: Arc<Shared>,
+    log: PathBuf,
+    log_max: u64,
+}
+
+impl Thread {
+    fn run(&mut self, queue: &mpsc::Receiver<Job>) {
+        while let Ok(job) = queue.recv() {
+            match job {
+                Job::Commit {
+                    batch,
+                    finish,
+                    answer,
+                } => {
+                    let _ = answer.send(self.transaction(|this| this.commit(batch, finish)));
+                }
+                Job::Token { id, answer } => {
+                    let _ = answer.send(self.transaction(|this| this.next_token(&id)));
+                }
+                Job::Stop => return,
+            }
+            self.bound_log();
+        }
+    }
+
+    /// Runs `work` in a transaction of which nothing remains if it fails.
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.shared.health.check()?;
+        let result = self.execute("BEGIN IMMEDIATE").and_then(|()| work(self));
+        if let Err(error) = &result {
+            self.shared.end_if_final(error);
+        }
+        if !self.conn.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            self.shared.health.end(error);
+        }
+        result
+    }
+
+    fn commit(&mut self, batch: Vec<Txn>, finish: Finish) -> Result<Vec<Outcome>, StoreError> {
+        let applied = batch::apply(&mut Open(&self.conn), &self.shared.changes, batch, finish)?;
+        if let Some(rev) = applied.rev {
+            self.conn
+                .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'revision'")
+                .and_then(|mut update| update.execute([rev.cast_signed()]))
+                .map_err(fault)?;
+            self.execute("COMMIT")?;
+            self.shared.changes.publish(rev, applied.keys);
+        }
+        Ok(applied.outcomes)
+    }
+
+    fn next_token(&mut self, id: &LockId) -> Result<u64, StoreError> {
+        let sql = "INSERT INTO locks(id, token) VALUES (?1, 1)
+                   ON CONFLICT(id) DO UPDATE SET token = token + 1 RETURNING token";
+        let token: i64 = self
+            .conn
+            .prepare_cached(sql)
+            .and_then(|mut upsert| upsert.query_row([&id.0[..]], |row| row.get(0)))
+            .map_err(fault)?;
+        self.execute("COMMIT")?;
+        Ok(token.cast_unsigned())
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(fault)
+    }
+
+    /// Between two batches, so that the log ends.
+    fn bound_log(&mut self) {
+        let size = std::fs::metadata(&self.log).map_or(0, |meta| meta.len());
+        if size < self.log_max || self.shared.health.check().is_err() {
+            return;
+        }
+        let truncated = self
+            .conn
+            .busy_timeout(READERS_WAIT)
+            .map_err(fault)
+            .and_then(|()| {
+                let truncated = connection::truncate_log(&self.conn);
+                self.conn
+                    .busy_timeout(BUSY_WAIT)
+                    .map_err(fault)
+                    .and(truncated)
+            });
+        match truncated {
+            Ok(true) => self.log_max = LOG_MAX,
+            Ok(false) | Err(StoreError::Locked | StoreError::Full) => {
+                self.log_max = size + LOG_STEP
+            }
+            Err(error) => self.shared.end_if_final(&error),
+        }
+    }
+}
+
+/// The connection inside its transaction.
+struct Open<'a>(&'a Connection);
+
+impl Rows for Open<'_> {
+    fn rev_of(&self, key: &[u8]) -> Result<Option<Rev>, StoreError> {
+        let rev: Option<i64> = self
+            .0
+            .prepare_cached("SELECT rev FROM kv WHERE k = ?1")
+            .and_then(|mut select| select.query_row([key], |row| row.get(0)).optional())
+            .map_err(fault)?;
+        Ok(rev.map(i64::cast_unsigned))
+    }
+
+    fn is_empty(&self, lo: &[u8], hi: &[u8]) -> Result<bool, StoreError> {
+        self.0
+            .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM kv WHERE k >= ?1 AND k < ?2)")
+            .and_then(|mut select| select.query_row([lo, hi], |row| row.get(0)))
+            .map_err(fault)
+    }
+
+    fn token(&self, id: &LockId) -> Result<u64, StoreError> {
+        let token: Option<i64> = self
+            .0
+            .prepare_cached("SELECT token FROM locks WHERE id = ?1")
+            .and_then(|mut select| select.query_row([&id.0[..]], |row| row.get(0)).optional())
+            .map_err(fault)?;
+        Ok(token.map_or(0, i64::cast_unsigned))
+    }
+
+    fn put(&mut self, key: Bytes, val: Bytes, rev: Rev) -> Result<(), StoreError> {
+        let sql = "INSERT INTO kv(k, rev, v) VALUES (?1, ?2, ?3)
+                   ON CONFLICT(k) DO UPDATE SET rev = excluded.rev, v = excluded.v";
+        self.0
+            .prepare_cached(sql)
+            .and_then(|mut upsert| upsert.execute((&key[..], rev.cast_signed(), &val[..])))
+            .map(drop)
+            .map_err(fault)
+    }
+
+    fn del(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("DELETE FROM kv WHERE k = ?1")
+            .and_then(|mut delete| delete.execute([key]))
+            .map(drop)
+            .map_err(fault)
+    }
+}

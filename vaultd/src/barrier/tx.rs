@@ -1,0 +1,403 @@
+//! A transaction: remembers what it read, buffers what it writes, commits once.
+//!
+//! Nothing is held while it runs. At commit every row that was read must still have the revision at
+//! which it was read; otherwise `Conflict`, and the caller runs again from the start.
+
+mod listing;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use vault_crypto::SecretVec;
+use zeroize::Zeroizing;
+
+use super::committer::{Journal, Pending};
+use super::envelope::{self, Place};
+use super::error::BarrierError;
+use super::names;
+use super::presence::Delta;
+use super::storage::{Cond, Op, Rev, Storage, Txn};
+use super::view::View;
+use super::{Barrier, Shared};
+
+pub use listing::Cursor;
+use listing::LEAF;
+pub(super) use listing::{is_directory, is_leaf, split_listing};
+
+/// Portable limits, so that data can move between engines.
+pub const VALUE_MAX: usize = 1 << 20;
+const OPS_MAX: usize = 64;
+const CONDS_MAX: usize = 128;
+const BYTES_MAX: usize = (1 << 20) + (1 << 18);
+
+struct Write {
+    mount: u64,
+    /// Generation of the committed row that this replaces.
+    before: Option<u64>,
+    /// `None` deletes.
+    plain: Option<SecretVec>,
+}
+
+pub struct Tx {
+    barrier: Arc<Barrier>,
+    started: Rev,
+    /// Revision of every row read; 0 for absent.
+    reads: HashMap<Bytes, Rev>,
+    conds: Vec<Cond>,
+    writes: BTreeMap<Bytes, Write>,
+    journal: Option<Journal>,
+}
+
+impl Tx {
+    pub(super) fn new(barrier: Arc<Barrier>) -> Tx {
+        let started = barrier.shared().storage.revision();
+        Tx {
+            barrier,
+            started,
+            reads: HashMap::new(),
+            conds: Vec::new(),
+            writes: BTreeMap::new(),
+            journal: None,
+        }
+    }
+
+    /// Narrowed to one mount.
+    pub fn view(&mut self, mount: u64) -> View<'_> {
+        View::new(self, mount)
+    }
+
+    /// The audit record to commit with the writes.
+    pub fn journal(&mut self, journal: Journal) {
+        self.journal = Some(journal);
+    }
+
+    pub fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(self.barrier.shared())
+    }
+
+    // Values
+
+    pub(super) async fn get(
+        &mut self,
+        mount: u64,
+        path: &str,
+    ) -> Result<Option<SecretVec>, BarrierError> {
+        let shared = self.shared();
+        let key = names::value_key(&shared.keyring.load(), mount, path);
+        match self.row(mount, &key, || path.to_owned()).await? {
+            Some(plain) => value_of(plain, path).map(Some),
+            None => {
+                if !self.writes.contains_key(&key) {
+                    self.check_absent(mount, path).await?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// A value that its directory lists is not absent.
+    async fn check_absent(&mut self, mount: u64, path: &str) -> Result<(), BarrierError> {
+        let shared = self.shared();
+        let keyring = shared.keyring.load_full();
+        shared
+            .check_absence(&names::value_key(&keyring, mount, path), || path.to_owned())
+            .await?;
+        let (directory, name) = names::split_last(path);
+        let key = names::listing_key(&keyring, mount, directory, name);
+        if self.flags(mount, &key, directory).await? & LEAF == 0 || self.writes.contains_key(&key) {
+            return Ok(());
+        }
+        // A commit between the two reads looks the same.
+        match self.is_mixed().await? {
+            true => Err(BarrierError::Conflict),
+            false => Err(BarrierError::Damaged(path.to_owned())),
+        }
+    }
+
+    pub(super) async fn put(
+        &mut self,
+        mount: u64,
+        path: &str,
+        value: &[u8],
+        listed: bool,
+    ) -> Result<(), BarrierError> {
+        if value.len() > VALUE_MAX {
+            return Err(BarrierError::Limit("the value is larger than 1 MiB"));
+        }
+        let shared = self.shared();
+        let key = names::value_key(&shared.keyring.load(), mount, path);
+        let is_new = self
+            .put_row(mount, key, value_with_path(path, value))
+            .await?;
+        if listed && is_new {
+            self.enter(mount, path).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete(
+        &mut self,
+        mount: u64,
+        path: &str,
+        listed: bool,
+    ) -> Result<(), BarrierError> {
+        let shared = self.shared();
+        let key = names::value_key(&shared.keyring.load(), mount, path);
+        if self.row(mount, &key, || path.to_owned()).await?.is_none() {
+            return self.check_absent(mount, path).await;
+        }
+        self.delete_row(mount, key).await?;
+        if listed {
+            self.leave(mount, path).await?;
+        }
+        Ok(())
+    }
+
+    // Due times
+
+    /// Something to be done at a time. The payload is a plain JSON text of the caller's.
+    pub async fn put_due(
+        &mut self,
+        at_ms: u64,
+        id: &[u8; 16],
+        payload: &[u8],
+    ) -> Result<(), BarrierError> {
+        self.put_row(
+            0,
+            names::due_key(at_ms, id),
+            Zeroizing::new(payload.to_vec()),
+        )
+        .await
+        .map(drop)
+    }
+
+    pub async fn delete_due(&mut self, at_ms: u64, id: &[u8; 16]) -> Result<(), BarrierError> {
+        self.delete_row(0, names::due_key(at_ms, id)).await
+    }
+
+    // Rows
+
+    /// The first reading counts: a later one may have seen another commit, and what was decided by
+    /// the first would be written over it.
+    fn note_read(&mut self, key: &Bytes, rev: Rev) {
+        self.reads.entry(key.clone()).or_insert(rev);
+    }
+
+    async fn row(
+        &mut self,
+        mount: u64,
+        key: &Bytes,
+        place: impl Fn() -> String,
+    ) -> Result<Option<SecretVec>, BarrierError> {
+        if let Some(write) = self.writes.get(key) {
+            return Ok(write
+                .plain
+                .as_ref()
+                .map(|plain| Zeroizing::new(plain.to_vec())));
+        }
+        let shared = self.shared();
+        let Some(row) = shared.fetch(key).await? else {
+            self.note_read(key, 0);
+            return Ok(None);
+        };
+        self.note_read(key, row.rev);
+        shared.check_row(key, &place)?;
+        let (plain, _) = envelope::open(&shared.keyring.load(), mount, key, &row.val)
+            .map_err(|_| BarrierError::Damaged(place()))?;
+        Ok(Some(plain))
+    }
+
+    /// Buffers a row; true if there was none before.
+    async fn put_row(
+        &mut self,
+        mount: u64,
+        key: Bytes,
+        plain: SecretVec,
+    ) -> Result<bool, BarrierError> {
+        if let Some(write) = self.writes.get_mut(&key) {
+            let was_absent = write.plain.is_none();
+            write.plain = Some(plain);
+            return Ok(was_absent);
+        }
+        let before = self.generation(&key).await?;
+        self.writes.insert(
+            key,
+            Write {
+                mount,
+                before,
+                plain: Some(plain),
+            },
+        );
+        Ok(before.is_none())
+    }
+
+    pub(super) async fn delete_row(&mut self, mount: u64, key: Bytes) -> Result<(), BarrierError> {
+        let before = match self.writes.get(&key) {
+            Some(write) => write.before,
+            None => self.generation(&key).await?,
+        };
+        match before {
+            Some(_) => drop(self.writes.insert(
+                key,
+                Write {
+                    mount,
+                    before,
+                    plain: None,
+                },
+            )),
+            None => drop(self.writes.remove(&key)),
+        }
+        Ok(())
+    }
+
+    async fn generation(&mut self, key: &Bytes) -> Result<Option<u64>, BarrierError> {
+        let shared = self.shared();
+        let row = shared.fetch(key).await?;
+        shared.check_row(key, || "a row that is to be replaced".to_owned())?;
+        self.note_read(key, row.as_ref().map_or(0, |row| row.rev));
+        match row {
+            None => Ok(None),
+            Some(row) => envelope::claimed_generation(&row.val)
+                .map(Some)
+                .ok_or_else(|| BarrierError::Damaged("a row that is to be replaced".to_owned())),
+        }
+    }
+
+    // The end
+
+    /// For a transaction that only read: all of it held at one moment. Free unless something was
+    /// committed meanwhile.
+    pub async fn validate(&self) -> Result<(), BarrierError> {
+        let shared = self.barrier.shared();
+        if self.reads.len() < 2 || shared.storage.revision() == self.started {
+            return Ok(());
+        }
+        for (key, rev) in &self.reads {
+            let now = shared.fetch(key).await?.map_or(0, |row| row.rev);
+            if now != *rev {
+                return Err(BarrierError::Conflict);
+            }
+        }
+        Ok(())
+    }
+
+    /// True if what was read is of several moments: what looks damaged then need not be. Asks the
+    /// engine, since the cache learns the rows of one commit one after another.
+    pub async fn is_mixed(&self) -> Result<bool, BarrierError> {
+        let storage = &self.barrier.shared().storage;
+        for (key, rev) in &self.reads {
+            if storage.get(key).await?.map_or(0, |item| item.rev) != *rev {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes the writes durable, all or none.
+    pub async fn commit(mut self) -> Result<(), BarrierError> {
+        if self.writes.is_empty() {
+            return self.validate().await;
+        }
+        let shared = self.shared();
+        if shared.failed.load(Ordering::Acquire) {
+            return Err(BarrierError::Key(
+                "storage failed earlier; restart and unseal",
+            ));
+        }
+        let keyring = shared.keyring.load_full();
+        let mut txn = Txn::default();
+        for (key, rev) in self.reads.drain() {
+            txn.conds.push(if rev == 0 {
+                Cond::Absent(key)
+            } else {
+                Cond::Rev(key, rev)
+            });
+        }
+        txn.conds.append(&mut self.conds);
+        let mut deltas = Vec::with_capacity(self.writes.len());
+        let mut bytes = 0;
+        for (key, write) in std::mem::take(&mut self.writes) {
+            match write.plain {
+                Some(plain) => {
+                    let generation = shared.sequence.fetch_add(1, Ordering::AcqRel) + 1;
+                    let place = Place {
+                        mount: write.mount,
+                        row: &key,
+                        generation,
+                    };
+                    let record = envelope::seal(&keyring, &*shared.random, &place, &plain);
+                    bytes += key.len() + record.len();
+                    // An engine refuses the whole batch over one such row, and the core would seal.
+                    if record.len() > shared.storage.caps().value_max {
+                        return Err(BarrierError::Limit(
+                            "the value and its path are larger than 1 MiB together",
+                        ));
+                    }
+                    deltas.push(Delta::new(
+                        &keyring.presence,
+                        &key,
+                        write.before,
+                        Some(generation),
+                    ));
+                    txn.ops.push(Op::Put(key, record.into()));
+                }
+                None => {
+                    deltas.push(Delta::new(&keyring.presence, &key, write.before, None));
+                    txn.ops.push(Op::Del(key));
+                }
+            }
+        }
+        if txn.ops.len() > OPS_MAX || txn.conds.len() > CONDS_MAX || bytes > BYTES_MAX {
+            return Err(BarrierError::Limit(
+                "the change is too large for one transaction",
+            ));
+        }
+        let (done, answer) = oneshot::channel();
+        let pending = Pending {
+            txn,
+            deltas,
+            journal: self.journal.take(),
+            done,
+        };
+        let closed = BarrierError::Key("the server is being sealed");
+        self.barrier.queue.send(pending).await.map_err(|_| closed)?;
+        answer
+            .await
+            .map_err(|_| BarrierError::Key("the server was sealed during the commit"))?
+            .map(drop)
+    }
+}
+
+/// `path length u16 | path | value`: a row that verification opens can be named.
+fn value_with_path(path: &str, value: &[u8]) -> SecretVec {
+    let length = u16::try_from(path.len()).unwrap_or(u16::MAX);
+    let mut plain = Vec::with_capacity(2 + path.len() + value.len());
+    plain.extend_from_slice(&length.to_be_bytes());
+    plain.extend_from_slice(path.as_bytes());
+    plain.extend_from_slice(value);
+    Zeroizing::new(plain)
+}
+
+/// Path and value of a value row's plaintext.
+pub(super) fn split_value(plain: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = plain.split_first_chunk::<2>()?;
+    let (path, value) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    Some((std::str::from_utf8(path).ok()?, value))
+}
+
+fn value_of(mut plain: SecretVec, path: &str) -> Result<SecretVec, BarrierError> {
+    match split_value(&plain) {
+        Some((stored, _)) if stored == path => {
+            plain.drain(..2 + path.len());
+            Ok(plain)
+        }
+        _ => Err(BarrierError::Damaged(path.to_owned())),
+    }
+}

@@ -1,0 +1,253 @@
+//! Which paths a directory lists: kept in step with the values, in the same transaction.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use vault_crypto::SecretVec;
+use zeroize::Zeroizing;
+
+use super::{OPS_MAX, Tx, Write};
+use crate::barrier::envelope;
+use crate::barrier::error::BarrierError;
+use crate::barrier::names;
+use crate::barrier::storage::{Cond, Storage};
+
+pub(super) const LEAF: u8 = 1;
+const DIRECTORY: u8 = 2;
+const SCAN_PAGE: usize = 1000;
+const CURSOR_PAGE: usize = 256;
+
+/// How far a directory has been paged through.
+#[derive(Default)]
+pub struct Cursor(Option<Bytes>);
+
+impl Tx {
+    /// Makes a path visible in its directory, and that directory in its own, up to the mount.
+    pub(super) async fn enter(&mut self, mount: u64, path: &str) -> Result<(), BarrierError> {
+        let shared = self.shared();
+        let (mut child, mut flag) = (path, LEAF);
+        loop {
+            let (directory, name) = names::split_last(child);
+            let key = names::listing_key(&shared.keyring.load(), mount, directory, name);
+            let flags = self.flags(mount, &key, directory).await?;
+            if flags & flag == 0 {
+                self.put_row(mount, key, listing_plain(directory, flags | flag))
+                    .await?;
+            }
+            if flags != 0 || directory.is_empty() {
+                return Ok(());
+            }
+            (child, flag) = (directory, DIRECTORY);
+        }
+    }
+
+    /// The reverse: directories that became empty go too.
+    pub(super) async fn leave(&mut self, mount: u64, path: &str) -> Result<(), BarrierError> {
+        let shared = self.shared();
+        let (mut child, mut flag) = (path, LEAF);
+        loop {
+            let (directory, name) = names::split_last(child);
+            let key = names::listing_key(&shared.keyring.load(), mount, directory, name);
+            let flags = self.flags(mount, &key, directory).await? & !flag;
+            if flags != 0 {
+                self.put_row(mount, key, listing_plain(directory, flags))
+                    .await?;
+                return Ok(());
+            }
+            self.delete_row(mount, key).await?;
+            if directory.is_empty() || self.has_entries(mount, directory).await? {
+                return Ok(());
+            }
+            (child, flag) = (directory, DIRECTORY);
+        }
+    }
+
+    /// Whether a directory has entries after this transaction, as a condition of the commit.
+    async fn has_entries(&mut self, mount: u64, directory: &str) -> Result<bool, BarrierError> {
+        let shared = self.shared();
+        let lo = Bytes::from(names::directory_prefix(
+            &shared.keyring.load(),
+            mount,
+            directory,
+        ));
+        let hi = names::end_of(&lo);
+        let mut after: Option<Bytes> = None;
+        loop {
+            let page = shared
+                .storage
+                .scan(&lo, &hi, after.as_deref(), OPS_MAX + 1)
+                .await?;
+            if let Some(other) = page
+                .items
+                .iter()
+                .find(|item| !self.writes.contains_key(&item.key))
+            {
+                // If a concurrent commit removes this one, ours must look again.
+                self.conds.push(Cond::Exists(other.key.clone()));
+                return Ok(true);
+            }
+            match page.items.last() {
+                Some(last) if page.more => after = Some(last.key.clone()),
+                _ => break,
+            }
+        }
+        if self
+            .pending(&lo, &hi)
+            .any(|(_, write)| write.plain.is_some())
+        {
+            return Ok(true);
+        }
+        self.conds.push(Cond::NoneNewer {
+            lo,
+            hi,
+            since: self.started,
+        });
+        Ok(false)
+    }
+
+    fn pending(&self, lo: &Bytes, hi: &Bytes) -> impl Iterator<Item = (&Bytes, &Write)> {
+        self.writes
+            .range::<Bytes, _>((Bound::Included(lo), Bound::Excluded(hi)))
+    }
+
+    /// Direct children, sorted; a directory ends in `/`.
+    pub(in crate::barrier) async fn list(
+        &mut self,
+        mount: u64,
+        directory: &str,
+    ) -> Result<Vec<String>, BarrierError> {
+        let shared = self.shared();
+        let keyring = shared.keyring.load_full();
+        let lo = Bytes::from(names::directory_prefix(&keyring, mount, directory));
+        let hi = names::end_of(&lo);
+        let mut found = Vec::new();
+        let mut after: Option<Bytes> = None;
+        loop {
+            let page = shared
+                .storage
+                .scan(&lo, &hi, after.as_deref(), SCAN_PAGE)
+                .await?;
+            for item in &page.items {
+                if !self.writes.contains_key(&item.key) {
+                    let damaged = || BarrierError::Damaged(format!("an entry of {directory:?}"));
+                    shared.check_row(&item.key, || format!("an entry of {directory:?}"))?;
+                    let (plain, _) = envelope::open(&keyring, mount, &item.key, &item.val)
+                        .map_err(|_| damaged())?;
+                    let flags = flags_of(&plain, directory).ok_or_else(damaged)?;
+                    found.push((item.key.clone(), flags));
+                }
+            }
+            match page.items.last() {
+                Some(last) if page.more => after = Some(last.key.clone()),
+                _ => break,
+            }
+        }
+        for (key, write) in self.pending(&lo, &hi) {
+            if let Some(flags) = write
+                .plain
+                .as_ref()
+                .and_then(|plain| flags_of(plain, directory))
+            {
+                found.push((key.clone(), flags));
+            }
+        }
+        shared.check_directory(&lo, directory).await?;
+        self.conds.push(Cond::NoneNewer {
+            lo,
+            hi,
+            since: self.started,
+        });
+        let mut listed = Vec::with_capacity(found.len());
+        for (key, flags) in found {
+            let name = names::listing_name(&keyring, &key)
+                .and_then(|name| String::from_utf8(name.to_vec()).ok())
+                .ok_or_else(|| BarrierError::Damaged(format!("a name in {directory:?}")))?;
+            if flags & DIRECTORY != 0 {
+                listed.push(format!("{name}/"));
+            }
+            if flags & LEAF != 0 {
+                listed.push(name);
+            }
+        }
+        listed.sort_unstable();
+        Ok(listed)
+    }
+
+    pub(in crate::barrier) async fn page(
+        &mut self,
+        mount: u64,
+        directory: &str,
+        cursor: &mut Cursor,
+    ) -> Result<Vec<String>, BarrierError> {
+        let shared = self.shared();
+        let keyring = shared.keyring.load_full();
+        let lo = Bytes::from(names::directory_prefix(&keyring, mount, directory));
+        let after = cursor.0.as_deref();
+        let page = shared
+            .storage
+            .scan(&lo, &names::end_of(&lo), after, CURSOR_PAGE)
+            .await?;
+        let mut found = Vec::with_capacity(page.items.len());
+        for item in page.items {
+            let damaged = || BarrierError::Damaged(format!("an entry of {directory:?}"));
+            shared.check_row(&item.key, || format!("an entry of {directory:?}"))?;
+            let (plain, _) =
+                envelope::open(&keyring, mount, &item.key, &item.val).map_err(|_| damaged())?;
+            let flags = flags_of(&plain, directory).ok_or_else(damaged)?;
+            let name = names::listing_name(&keyring, &item.key)
+                .and_then(|name| String::from_utf8(name.to_vec()).ok())
+                .ok_or_else(damaged)?;
+            if flags & DIRECTORY != 0 {
+                found.push(format!("{name}/"));
+            }
+            if flags & LEAF != 0 {
+                found.push(name);
+            }
+            cursor.0 = Some(item.key);
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn flags(
+        &mut self,
+        mount: u64,
+        key: &Bytes,
+        directory: &str,
+    ) -> Result<u8, BarrierError> {
+        match self
+            .row(mount, key, || format!("an entry of {directory:?}"))
+            .await?
+        {
+            None => Ok(0),
+            Some(plain) => flags_of(&plain, directory)
+                .ok_or_else(|| BarrierError::Damaged(format!("an entry of {directory:?}"))),
+        }
+    }
+}
+
+/// `flags u8 | directory`.
+fn listing_plain(directory: &str, flags: u8) -> SecretVec {
+    let mut plain = vec![flags];
+    plain.extend_from_slice(directory.as_bytes());
+    Zeroizing::new(plain)
+}
+
+/// Flags and directory of a listing row's plaintext.
+pub(in crate::barrier) fn split_listing(plain: &[u8]) -> Option<(u8, &str)> {
+    let (flags, directory) = plain.split_first()?;
+    Some((*flags, std::str::from_utf8(directory).ok()?))
+}
+
+pub(in crate::barrier) fn is_leaf(flags: u8) -> bool {
+    flags & LEAF != 0
+}
+
+pub(in crate::barrier) fn is_directory(flags: u8) -> bool {
+    flags & DIRECTORY != 0
+}
+
+fn flags_of(plain: &[u8], directory: &str) -> Option<u8> {
+    split_listing(plain)
+        .filter(|(_, stored)| *stored == directory)
+        .map(|(flags, _)| flags)
+}

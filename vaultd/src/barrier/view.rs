@@ -1,0 +1,111 @@
+//! A transaction narrowed to one mount: the only thing of the disk that an engine sees.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::error::BarrierError;
+use super::tx::{Cursor, Tx};
+
+/// Paths are `/`-separated names of at most 255 bytes each. Nothing is written before the
+/// transaction commits; after a conflict the engine is run again from the start.
+pub struct View<'t> {
+    tx: &'t mut Tx,
+    mount: u64,
+}
+
+const NAME_MAX: usize = 255;
+const PATH_MAX: usize = 4096;
+
+impl<'t> View<'t> {
+    pub(super) fn new(tx: &'t mut Tx, mount: u64) -> View<'t> {
+        View { tx, mount }
+    }
+
+    /// A value stored by [`View::put`].
+    pub async fn get<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+    ) -> Result<Option<T>, BarrierError> {
+        let Some(bytes) = self.get_bytes(path).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|_| BarrierError::Unreadable(path.to_owned()))
+    }
+
+    pub async fn get_bytes(
+        &mut self,
+        path: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, BarrierError> {
+        self.tx.get(self.mount, path).await
+    }
+
+    pub async fn exists(&mut self, path: &str) -> Result<bool, BarrierError> {
+        Ok(self.get_bytes(path).await?.is_some())
+    }
+
+    /// Stores a value that [`View::list`] shows in its directory.
+    pub async fn put<T: Serialize>(&mut self, path: &str, value: &T) -> Result<(), BarrierError> {
+        self.put_bytes(path, to_json(value)?).await
+    }
+
+    pub async fn put_bytes(
+        &mut self,
+        path: &str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), BarrierError> {
+        check(path)?;
+        self.tx.put(self.mount, path, value.as_ref(), true).await
+    }
+
+    /// Stores a value that is found only by its whole path: one row, where the path is a fingerprint.
+    pub async fn put_unlisted<T: Serialize>(
+        &mut self,
+        path: &str,
+        value: &T,
+    ) -> Result<(), BarrierError> {
+        check(path)?;
+        self.tx.put(self.mount, path, &to_json(value)?, false).await
+    }
+
+    /// Absent is fine.
+    pub async fn delete(&mut self, path: &str) -> Result<(), BarrierError> {
+        self.tx.delete(self.mount, path, true).await
+    }
+
+    pub async fn delete_unlisted(&mut self, path: &str) -> Result<(), BarrierError> {
+        self.tx.delete(self.mount, path, false).await
+    }
+
+    /// Direct children of a directory (`""` or `a/b`), sorted; directories end in `/`.
+    pub async fn list(&mut self, directory: &str) -> Result<Vec<String>, BarrierError> {
+        self.tx.list(self.mount, directory).await
+    }
+
+    /// The next of a directory's committed children, in an order that means nothing; none after the
+    /// last. For directories too long to be listed at once: what changes meanwhile may be missed.
+    pub async fn page(
+        &mut self,
+        directory: &str,
+        cursor: &mut Cursor,
+    ) -> Result<Vec<String>, BarrierError> {
+        self.tx.page(self.mount, directory, cursor).await
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
+    serde_json::to_vec(value)
+        .map(Zeroizing::new)
+        .map_err(|_| BarrierError::Limit("the value cannot be stored"))
+}
+
+fn check(path: &str) -> Result<(), BarrierError> {
+    if path.len() > PATH_MAX || path.split('/').any(|name| name.len() > NAME_MAX) {
+        return Err(BarrierError::Limit(
+            "a path is at most 4096 bytes, each part of it at most 255",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Work that no request asks for: expiry, the journal's end, verification. Each tick enters the gate
+//! like a request, so sealing waits for it and nothing runs while sealed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::mount::Mount;
+use super::retry::committed;
+use super::revoke::{Children, revoke};
+use super::system;
+use super::token::DueToken;
+use super::unsealed::Unsealed;
+use super::{Core, dispatch};
+
+const EXPIRY_TICK: Duration = Duration::from_millis(500);
+const EXPIRY_BATCH: usize = 256;
+const JOURNAL_TICK: Duration = Duration::from_millis(250);
+const TIDY_TICK: Duration = Duration::from_secs(30);
+const VERIFY_TICK: Duration = Duration::from_millis(500);
+/// Damaged paths in the log; all of them are in the answer to `sys/integrity/verify`.
+const NAMED_MAX: usize = 20;
+
+/// Starts the loops; they end with the runtime.
+pub fn start(core: &Arc<Core>, verify_every: Duration) {
+    tokio::spawn(expire(Arc::clone(core)));
+    tokio::spawn(trim_journal(Arc::clone(core)));
+    tokio::spawn(tidy(Arc::clone(core)));
+    tokio::spawn(verify(Arc::clone(core), verify_every));
+}
+
+async fn expire(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(EXPIRY_TICK).await;
+        let Ok(vault) = core.gate.enter() else {
+            continue;
+        };
+        if let Err(fault) = expire_due(&core, &vault).await {
+            tracing::warn!(%fault, "expiry: will be tried again");
+        }
+    }
+}
+
+/// Revokes what is due, a bounded number at a time so that requests are not starved.
+async fn expire_due(core: &Core, vault: &Unsealed) -> Result<(), Fault> {
+    let now = u64::try_from((core.clock)().as_millisecond()).unwrap_or(0);
+    for due in vault.barrier.due(now, EXPIRY_BATCH).await? {
+        let Ok(payload) = serde_json::from_slice::<DueToken>(&due.payload) else {
+            continue;
+        };
+        revoke(vault, &payload.token, Children::Revoke).await?;
+        // A due time whose token is gone already would stay forever.
+        committed!(vault, |tx| Ok(tx.delete_due(due.at_ms, &due.id).await?))?;
+    }
+    Ok(())
+}
+
+/// Journal rows go once the audit devices have what they hold on stable storage.
+async fn trim_journal(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(JOURNAL_TICK).await;
+        let Ok(vault) = core.gate.enter() else {
+            continue;
+        };
+        let Some(ticket) = vault.barrier.journal_ticket() else {
+            continue;
+        };
+        if core
+            .audit
+            .durable(crate::audit::Ticket::from_number(ticket))
+            .await
+            .is_ok()
+        {
+            vault.barrier.journal_durable(ticket);
+        }
+    }
+}
+
+/// What writes and deletes left for later leaves the disk.
+async fn tidy(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(TIDY_TICK).await;
+        let Ok(vault) = core.gate.enter() else {
+            continue;
+        };
+        let mounts = vault.mounts.load_full();
+        for mount in mounts.iter() {
+            if let Err(fault) = tidy_mount(&core, &vault, mount).await {
+                tracing::warn!(%fault, mount = mount.path, "tidy: will be tried again");
+            }
+        }
+    }
+}
+
+async fn tidy_mount(core: &Core, vault: &Unsealed, mount: &Mount) -> Result<(), Fault> {
+    let now = (core.clock)();
+    while committed!(vault, |tx| dispatch::tidy(mount, now, tx).await)? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Soon after unsealing, and then every so often.
+async fn verify(core: Arc<Core>, every: Duration) {
+    let mut verified: Option<(std::sync::Weak<Unsealed>, tokio::time::Instant)> = None;
+    loop {
+        tokio::time::sleep(VERIFY_TICK).await;
+        let Ok(vault) = core.gate.enter() else {
+            continue;
+        };
+        let fresh = verified.as_ref().is_some_and(|(seen, at)| {
+            std::sync::Weak::ptr_eq(seen, &Arc::downgrade(&vault)) && at.elapsed() < every
+        });
+        if fresh {
+            continue;
+        }
+        match vault.barrier.verify().await {
+            Ok(report) if report.healthy() => {
+                tracing::info!(rows = report.rows, "stored data verified")
+            }
+            Ok(report) => {
+                for damage in report.damaged.iter().take(NAMED_MAX) {
+                    let path = format!("{}{}", system::mount_of(&vault, damage), damage.path);
+                    tracing::error!(path, problem = ?damage.problem, "stored data is damaged");
+                }
+                tracing::error!(
+                    damaged = report.damaged.len(),
+                    rows_missing = report.rows_missing,
+                    "stored data is damaged: run 'vaultctl operator verify'"
+                );
+            }
+            Err(fault) => tracing::warn!(%fault, "verification did not finish"),
+        }
+        verified = Some((Arc::downgrade(&vault), tokio::time::Instant::now()));
+    }
+}

@@ -1,0 +1,303 @@
+//! From a path to the row that serves it, and from the row to its engine. A closed set: a new kind
+//! does not compile until every match here has its arm.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::context::Ctx;
+use super::fault::Fault;
+use super::login::TokenParams;
+use super::mount::{Kind, Mount, MountTable};
+use super::reply::Reply;
+use super::request::{Request, Verb};
+use super::retry::ATTEMPTS;
+use super::route::{Access, Found, Params, Row, find, matches};
+use super::slow::Outside;
+use super::unsealed::Unsealed;
+use super::{Core, system, token_method};
+use crate::auth::{approle, userpass};
+use crate::barrier::Tx;
+use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
+
+/// One operation of one engine or method.
+#[derive(Clone, Copy)]
+pub enum Call {
+    Kv1(kv1::Call),
+    Kv2(kv2::Call),
+    Transit(transit::Call),
+    Totp(totp::Call),
+    Cubbyhole(cubbyhole::Call),
+    Approle(approle::Call),
+    Userpass(userpass::Call),
+    Token(token_method::Call),
+    System(system::Call),
+}
+
+/// The row that serves a request.
+pub struct Target {
+    pub mount: Arc<Mount>,
+    pub call: Call,
+    pub access: Access,
+    pub creates: bool,
+    pub params: Params,
+    fields: &'static str,
+}
+
+/// A row without the type of its engine: for tests, help and OpenAPI.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyRow {
+    pub verb: Verb,
+    pub pattern: &'static str,
+    pub access: Access,
+    pub fields: &'static str,
+    pub about: &'static str,
+}
+
+/// Where a path leads.
+pub enum Resolved {
+    Target(Box<Target>),
+    OtherVerb,
+    /// Mounted, but the engine has no such path.
+    NoPath(Arc<Mount>),
+    NotMounted,
+}
+
+pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
+    let Some((mount, rest)) = mounts.resolve(request.path.as_str()) else {
+        return Resolved::NotMounted;
+    };
+    let rest = rest.trim_end_matches('/');
+    match mount.kind {
+        Kind::Kv1 => target(mount, kv1::ROWS, Call::Kv1, request.verb, rest),
+        Kind::Kv2 => target(mount, kv2::ROWS, Call::Kv2, request.verb, rest),
+        Kind::Transit => target(mount, transit::ROWS, Call::Transit, request.verb, rest),
+        Kind::Totp => target(mount, totp::ROWS, Call::Totp, request.verb, rest),
+        Kind::Cubbyhole => target(mount, cubbyhole::ROWS, Call::Cubbyhole, request.verb, rest),
+        Kind::Approle => target(mount, approle::ROWS, Call::Approle, request.verb, rest),
+        Kind::Userpass => target(mount, userpass::ROWS, Call::Userpass, request.verb, rest),
+        Kind::Token => target(mount, token_method::ROWS, Call::Token, request.verb, rest),
+        Kind::System => target(mount, system::ROWS, Call::System, request.verb, rest),
+        Kind::Identity => Resolved::NoPath(Arc::clone(mount)),
+    }
+}
+
+/// The mount that serves a path, and its rows for the path whatever the verb.
+pub fn rows_at(mounts: &MountTable, path: &str) -> Option<(Arc<Mount>, Vec<AnyRow>)> {
+    let (mount, rest) = mounts.resolve(path)?;
+    let rest = rest.trim_end_matches('/');
+    let mut found = rows(mount.kind);
+    if !rest.is_empty() {
+        found.retain(|row| matches(row.pattern, rest).is_some());
+    }
+    Some((Arc::clone(mount), found))
+}
+
+/// Every row of a kind of mount.
+pub fn rows(kind: Kind) -> Vec<AnyRow> {
+    match kind {
+        Kind::Kv1 => plain(kv1::ROWS),
+        Kind::Kv2 => plain(kv2::ROWS),
+        Kind::Transit => plain(transit::ROWS),
+        Kind::Totp => plain(totp::ROWS),
+        Kind::Cubbyhole => plain(cubbyhole::ROWS),
+        Kind::Approle => plain(approle::ROWS),
+        Kind::Userpass => plain(userpass::ROWS),
+        Kind::Token => plain(token_method::ROWS),
+        Kind::System => plain(system::ROWS),
+        Kind::Identity => Vec::new(),
+    }
+}
+
+fn plain<C>(rows: &[Row<C>]) -> Vec<AnyRow> {
+    rows.iter()
+        .map(|row| AnyRow {
+            verb: row.verb,
+            pattern: row.pattern,
+            access: row.access,
+            fields: row.fields,
+            about: row.about,
+        })
+        .collect()
+}
+
+fn target<C: Copy>(
+    mount: &Arc<Mount>,
+    rows: &'static [Row<C>],
+    wrap: impl Fn(C) -> Call,
+    verb: Verb,
+    rest: &str,
+) -> Resolved {
+    match find(rows, verb, rest) {
+        Found::Row(row, params) => Resolved::Target(Box::new(Target {
+            mount: Arc::clone(mount),
+            call: wrap(row.call),
+            access: row.access,
+            creates: row.creates,
+            fields: row.fields,
+            params,
+        })),
+        Found::OtherVerb => Resolved::OtherVerb,
+        Found::Nothing => Resolved::NoPath(Arc::clone(mount)),
+    }
+}
+
+impl Target {
+    /// Fields of the request that the row does not know, other than those that every list has.
+    pub fn unknown_fields(&self, request: &Request) -> Vec<String> {
+        if self.fields == "*" {
+            return Vec::new();
+        }
+        let known = |name: &str| {
+            self.fields.split(' ').any(|field| field == name)
+                || self.params.names().any(|param| param == name)
+                || (request.verb == Verb::List && matches!(name, "after" | "limit"))
+        };
+        request
+            .body
+            .names()
+            .filter(|name| !known(name))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Whether what a write is about exists already.
+pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Fault> {
+    let mut view = tx.view(ctx.mount.number);
+    match call {
+        Call::Kv1(call) => Box::pin(kv1::exists(call, ctx, &mut view)).await,
+        Call::Kv2(call) => kv2::exists(call, ctx, &mut view).await,
+        Call::Transit(call) => Box::pin(transit::exists(call, ctx, &mut view)).await,
+        Call::Totp(call) => Box::pin(totp::exists(call, ctx, &mut view)).await,
+        Call::Cubbyhole(call) => Box::pin(cubbyhole::exists(call, ctx, &mut view)).await,
+        Call::Approle(call) => Box::pin(approle::exists(call, ctx, &mut view)).await,
+        Call::Userpass(call) => Box::pin(userpass::exists(call, ctx, &mut view)).await,
+        Call::Token(_) | Call::System(_) => Ok(true),
+    }
+}
+
+/// The settings that the role of a token has now; a role that is gone renews nothing.
+pub async fn renewed(mount: &Mount, role: &str, tx: &mut Tx) -> Result<Option<TokenParams>, Fault> {
+    let gone = || Fault::invalid("the role that issued the token no longer exists: log in again");
+    match mount.kind {
+        Kind::Approle => approle::renewed(role, &mut tx.view(mount.number))
+            .await?
+            .map(Some)
+            .ok_or_else(gone),
+        Kind::Userpass => userpass::renewed(role, &mut tx.view(mount.number))
+            .await?
+            .map(Some)
+            .ok_or_else(gone),
+        Kind::Kv1
+        | Kind::Transit
+        | Kind::Totp
+        | Kind::Kv2
+        | Kind::Cubbyhole
+        | Kind::System
+        | Kind::Identity
+        | Kind::Token => Ok(None),
+    }
+}
+
+/// Clears a little of what writes left for later; true if there is more.
+pub async fn tidy(mount: &Mount, now: Timestamp, tx: &mut Tx) -> Result<bool, Fault> {
+    let mut view = tx.view(mount.number);
+    match mount.kind {
+        Kind::Kv2 => kv2::tidy(&mut view).await,
+        Kind::Approle => approle::tidy(now, &mut view).await,
+        Kind::Kv1
+        | Kind::Transit
+        | Kind::Totp
+        | Kind::Cubbyhole
+        | Kind::System
+        | Kind::Identity
+        | Kind::Token
+        | Kind::Userpass => Ok(false),
+    }
+}
+
+/// What a method worked out before the transaction.
+#[derive(Default)]
+pub enum Prepared {
+    #[default]
+    Nothing,
+    Userpass(userpass::Prepared),
+}
+
+/// Slow work, once the request is permitted and recorded, and before its transaction: that may run
+/// several times, this is done once. It may read, in a transaction of its own that is never
+/// committed; what it read may have changed when the request's transaction runs, which has to check.
+pub async fn prepare(
+    core: &Core,
+    vault: &Unsealed,
+    call: Call,
+    ctx: &Ctx<'_>,
+) -> Result<Prepared, Fault> {
+    match call {
+        Call::Userpass(call) => {
+            let outside = Outside {
+                slow: &core.slow,
+                lockouts: &core.lockouts,
+                random: &core.random,
+            };
+            for _ in 0..ATTEMPTS {
+                let mut tx = vault.barrier.begin();
+                let mut view = tx.view(ctx.mount.number);
+                match userpass::prepare(call, ctx, &mut view, &outside).await {
+                    Err(Fault::Conflict) => tokio::task::yield_now().await,
+                    outcome => return outcome.map(Prepared::Userpass),
+                }
+            }
+            Err(Fault::Internal("too many concurrent updates"))
+        }
+        Call::Kv1(_)
+        | Call::Kv2(_)
+        | Call::Transit(_)
+        | Call::Totp(_)
+        | Call::Cubbyhole(_)
+        | Call::Approle(_)
+        | Call::Token(_)
+        | Call::System(_) => Ok(Prepared::Nothing),
+    }
+}
+
+/// Runs the operation over the transaction. The rarer engines are boxed: a future is as large as its
+/// largest part, and it is moved about for every read of KV.
+pub async fn run(
+    core: &Core,
+    vault: &Unsealed,
+    call: Call,
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    tx: &mut Tx,
+) -> Result<Reply, Fault> {
+    match call {
+        Call::Kv1(call) => kv1::run(call, ctx, &mut tx.view(ctx.mount.number)).await,
+        Call::Kv2(call) => kv2::run(call, ctx, &mut tx.view(ctx.mount.number)).await,
+        Call::Transit(call) => {
+            Box::pin(transit::run(call, ctx, &mut tx.view(ctx.mount.number))).await
+        }
+        Call::Totp(call) => Box::pin(totp::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
+        Call::Cubbyhole(call) => {
+            Box::pin(cubbyhole::run(call, ctx, &mut tx.view(ctx.mount.number))).await
+        }
+        Call::Approle(call) => {
+            Box::pin(approle::run(call, ctx, &mut tx.view(ctx.mount.number))).await
+        }
+        Call::Userpass(call) => {
+            let Prepared::Userpass(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            Box::pin(userpass::run(
+                call,
+                ctx,
+                prepared,
+                &mut tx.view(ctx.mount.number),
+            ))
+            .await
+        }
+        Call::Token(call) => Box::pin(token_method::run(vault, call, ctx, tx)).await,
+        Call::System(call) => Box::pin(system::run(core, vault, call, ctx, tx)).await,
+    }
+}

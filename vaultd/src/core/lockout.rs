@@ -1,0 +1,189 @@
+//! After a number of wrong passwords a name is locked for a while, whether there is such a user or
+//! not, and then even the right password is refused.
+//!
+//! Promises: names are counted in their canonical spelling; attempts that run at the same time count
+//! before they fail, so that no number of parallel guesses gets further than guesses one by one.
+//! Does not promise: that a restart keeps the counts; they are in memory, since whoever may guess
+//! names must not be able to fill the disk.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::fault::Fault;
+
+const THRESHOLD: u32 = 5;
+/// How long a name stays locked, and after which quiet time its count starts anew.
+const WINDOW: SignedDuration = SignedDuration::from_mins(15);
+const NAMES_MAX: usize = 100_000;
+
+type Key = (u64, String);
+
+#[derive(Clone, Copy, Default)]
+struct Tries {
+    failed: u32,
+    running: u32,
+    last: Timestamp,
+}
+
+impl Tries {
+    fn over(&self, now: Timestamp) -> bool {
+        self.running == 0 && self.last.checked_add(WINDOW).is_ok_and(|end| end <= now)
+    }
+
+    fn locked(&self, now: Timestamp) -> bool {
+        self.failed >= THRESHOLD && self.last.checked_add(WINDOW).is_ok_and(|end| now < end)
+    }
+}
+
+/// Failed attempts by mount and name.
+#[derive(Default)]
+pub struct Lockouts {
+    names: Mutex<HashMap<Key, Tries>>,
+}
+
+/// An attempt under way. Dropped without an outcome, it counts for nothing.
+pub struct Attempt<'l> {
+    lockouts: &'l Lockouts,
+    key: Key,
+    now: Timestamp,
+}
+
+impl Lockouts {
+    fn names(&self) -> MutexGuard<'_, HashMap<Key, Tries>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins an attempt; `name` must be canonical. 403 if the name is locked, 429 if as many
+    /// attempts as may still fail are under way.
+    pub fn begin(&self, mount: u64, name: &str, now: Timestamp) -> Result<Attempt<'_>, Fault> {
+        let key = (mount, name.to_owned());
+        let mut names = self.names();
+        if names.len() >= NAMES_MAX && !names.contains_key(&key) {
+            names.retain(|_, tries| !tries.over(now));
+            if names.len() >= NAMES_MAX {
+                return Err(Fault::Limited { retry_after: 60 });
+            }
+        }
+        let tries = names.entry(key.clone()).or_default();
+        if tries.locked(now) {
+            return Err(Fault::Forbidden("permission denied".to_owned()));
+        }
+        if tries.over(now) {
+            tries.failed = 0;
+        }
+        if tries.failed + tries.running >= THRESHOLD {
+            return Err(Fault::Limited { retry_after: 1 });
+        }
+        tries.running += 1;
+        Ok(Attempt {
+            lockouts: self,
+            key,
+            now,
+        })
+    }
+
+    /// Names that are locked now, sorted.
+    pub fn locked(&self, now: Timestamp) -> Vec<Key> {
+        let names = self.names();
+        let locked = names.iter().filter(|(_, tries)| tries.locked(now));
+        let mut locked: Vec<Key> = locked.map(|(key, _)| key.clone()).collect();
+        locked.sort();
+        locked
+    }
+
+    /// Forgets the failures of a name.
+    pub fn unlock(&self, mount: u64, name: &str) {
+        if let Some(tries) = self.names().get_mut(&(mount, name.to_owned())) {
+            tries.failed = 0;
+        }
+    }
+}
+
+impl Attempt<'_> {
+    pub fn failed(self) {
+        let mut names = self.lockouts.names();
+        if let Some(tries) = names.get_mut(&self.key) {
+            tries.failed = tries.failed.saturating_add(1);
+            tries.last = self.now;
+        }
+    }
+
+    pub fn succeeded(self) {
+        self.lockouts.unlock(self.key.0, &self.key.1);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut names = self.lockouts.names();
+        if let Some(tries) = names.get_mut(&self.key) {
+            tries.running = tries.running.saturating_sub(1);
+            if tries.running == 0 && tries.failed == 0 {
+                names.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    fn fail(lockouts: &Lockouts, times: u32, minutes: i64) {
+        for _ in 0..times {
+            lockouts.begin(1, "alice", at(minutes)).unwrap().failed();
+        }
+    }
+
+    fn refused(lockouts: &Lockouts, minutes: i64) -> bool {
+        matches!(
+            lockouts.begin(1, "alice", at(minutes)),
+            Err(Fault::Forbidden(_))
+        )
+    }
+
+    #[test]
+    fn the_fifth_failure_locks_for_fifteen_minutes() {
+        let lockouts = Lockouts::default();
+        fail(&lockouts, 4, 0);
+        assert!(!refused(&lockouts, 0));
+        fail(&lockouts, 1, 0);
+        assert!(refused(&lockouts, 14));
+        assert_eq!(lockouts.locked(at(14)), [(1, "alice".to_owned())]);
+        assert!(lockouts.begin(2, "alice", at(0)).is_ok());
+        assert!(!refused(&lockouts, 15));
+        fail(&lockouts, 4, 15);
+        assert!(!refused(&lockouts, 15));
+    }
+
+    #[test]
+    fn success_or_an_operator_forgets_failures() {
+        let lockouts = Lockouts::default();
+        fail(&lockouts, 4, 0);
+        lockouts.begin(1, "alice", at(0)).unwrap().succeeded();
+        fail(&lockouts, 4, 0);
+        assert!(!refused(&lockouts, 0));
+        fail(&lockouts, 1, 0);
+        lockouts.unlock(1, "alice");
+        assert!(!refused(&lockouts, 0));
+        assert!(lockouts.names().is_empty());
+    }
+
+    #[test]
+    fn attempts_at_once_are_no_more_than_attempts_in_turn() {
+        let lockouts = Lockouts::default();
+        let begun: Vec<_> = (0..100)
+            .filter_map(|_| lockouts.begin(1, "alice", at(0)).ok())
+            .collect();
+        assert_eq!(begun.len(), 5);
+        begun.into_iter().for_each(Attempt::failed);
+        assert!(refused(&lockouts, 0));
+    }
+}

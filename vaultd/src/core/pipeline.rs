@@ -1,0 +1,260 @@
+//! Every request, once, in this order. A step returns the value that the next one needs.
+//!
+//! ```text
+//! gate         sealed? 503. Otherwise a guard that sealing waits for
+//! resolve      path -> mount and row; decides nothing
+//! authenticate presented token -> Caller
+//! authorise    Caller + path + capability -> Permit
+//! audit.open   before any effect; denials too
+//! prepare      slow work, such as hashing a password; once, outside of the transaction
+//! engine       over one transaction; no effect outside of it
+//! commit       compare-and-set, with the audit record; on conflict run again
+//! audit.close  an answer that could not be recorded is not given
+//! ```
+
+use std::sync::Arc;
+
+use super::authenticate::{authenticate, take_use};
+use super::authorise::{Permit, authorise};
+use super::caller::Caller;
+use super::context::Ctx;
+use super::dispatch::{self, Prepared, Resolved, Target};
+use super::fault::Fault;
+use super::mount::MountTable;
+use super::record::{Recorder, verb_name};
+use super::reply::Reply;
+use super::request::{Request, Verb};
+use super::route::Access;
+use super::unsealed::Unsealed;
+use super::{Core, after, issue, revoke, wrapping};
+use crate::policy::Capability;
+
+const ATTEMPTS: u32 = 32;
+
+/// Serves one request of an unsealed vault.
+pub async fn serve(core: &Core, request: &Request) -> Result<Reply, Fault> {
+    let vault = core.gate.enter()?;
+    let resolved = dispatch::resolve(&vault.mounts.load(), request);
+    let identity = identify(&vault, &resolved, request).await;
+    let caller = identity.as_ref().ok().and_then(Option::as_ref);
+    let recorder = Recorder::new(core, &vault, request, &resolved, caller);
+
+    let outcome = match &identity {
+        Ok(_) => attempts(core, &vault, &resolved, request, caller, &recorder).await,
+        Err(fault) => {
+            recorder.open_without_effect(verb_name(request.verb), Some(fault));
+            Err(fault.repeated())
+        }
+    };
+    let outcome = match outcome {
+        Ok(reply) if reply.after.is_none() => Ok(reply),
+        Ok(reply) => Box::pin(after::carry_out(core, &vault, reply)).await,
+        Err(fault) => Err(fault),
+    };
+    if let Some(caller) = caller.filter(|caller| caller.last_use) {
+        Box::pin(revoke::finish(&vault, &caller.id)).await?;
+    }
+    recorder.close(&outcome).await?;
+    outcome
+}
+
+/// Who is asking, if the row wants to know. Paths that lead nowhere are told only to callers.
+async fn identify(
+    vault: &Unsealed,
+    resolved: &Resolved,
+    request: &Request,
+) -> Result<Option<Caller>, Fault> {
+    if matches!(resolved, Resolved::Target(target) if target.access == Access::Open) {
+        return Ok(None);
+    }
+    let caller = authenticate(vault, request).await?;
+    match caller.token.num_uses {
+        0 => Ok(Some(caller)),
+        _ => Box::pin(take_use(vault, caller)).await.map(Some),
+    }
+}
+
+/// From the decision to the commit, again after a conflict. What is recorded is the first decision.
+async fn attempts(
+    core: &Core,
+    vault: &Arc<Unsealed>,
+    resolved: &Resolved,
+    request: &Request,
+    caller: Option<&Caller>,
+    recorder: &Recorder<'_>,
+) -> Result<Reply, Fault> {
+    let mut prepared = Prepared::Nothing;
+    let mut opened = false;
+    for _ in 0..ATTEMPTS {
+        let mut tx = vault.barrier.begin();
+        let decision = decide(vault, resolved, request, caller, &mut tx).await;
+        let decision = believed(decision, &tx).await;
+        if matches!(decision, Err(Fault::Conflict)) {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if !opened {
+            opened = true;
+            recorder.open(&decision).await?;
+            if let Ok((_, target, operation)) = &decision {
+                let ctx = context(vault, target, request, *operation, caller);
+                prepared = Box::pin(dispatch::prepare(core, vault, target.call, &ctx)).await?;
+            }
+        }
+        let reply = match decision {
+            Ok(decision) => {
+                carry_out(core, vault, decision, &prepared, request, caller, &mut tx).await
+            }
+            Err(fault) => Err(fault),
+        };
+        let outcome = match believed(reply, &tx).await {
+            Ok(reply) => {
+                if tx.has_writes()
+                    && let Some(journal) = recorder.journal()
+                {
+                    tx.journal(journal);
+                }
+                match tx.has_writes() {
+                    true => Box::pin(tx.commit()).await,
+                    false => tx.validate().await,
+                }
+                .map_err(Fault::from)
+                .map(|()| reply)
+            }
+            Err(fault) => Err(fault),
+        };
+        match outcome {
+            Err(Fault::Conflict) => tokio::task::yield_now().await,
+            outcome => return outcome,
+        }
+    }
+    Err(Fault::Internal("too many concurrent updates"))
+}
+
+/// Damage that is seen while rows change may be two states mixed: then it is a conflict.
+async fn believed<T>(outcome: Result<T, Fault>, tx: &crate::barrier::Tx) -> Result<T, Fault> {
+    match outcome {
+        Err(Fault::Damaged(_)) if tx.is_mixed().await? => Err(Fault::Conflict),
+        outcome => outcome,
+    }
+}
+
+type Decision<'t> = (Permit, &'t Target, Capability);
+
+async fn decide<'t>(
+    vault: &Unsealed,
+    resolved: &'t Resolved,
+    request: &Request,
+    caller: Option<&Caller>,
+    tx: &mut crate::barrier::Tx,
+) -> Result<Decision<'t>, Fault> {
+    let target = match resolved {
+        Resolved::Target(target) => target,
+        unserved => {
+            authorise(
+                caller,
+                request,
+                Access::Token,
+                capability(request.verb, true),
+            )?;
+            if matches!(unserved, Resolved::NotMounted) {
+                // A mount whose row is missing must not look as if it had never been there.
+                MountTable::load(tx).await?;
+            }
+            return Err(why_unserved(unserved, request));
+        }
+    };
+    let mut operation = capability(request.verb, true);
+    if target.creates && matches!(request.verb, Verb::Write) {
+        let ctx = context(vault, target, request, operation, caller);
+        operation = capability(request.verb, dispatch::exists(target.call, &ctx, tx).await?);
+    }
+    let permit = authorise(caller, request, target.access, operation)?;
+    Ok((permit, target, operation))
+}
+
+fn capability(verb: Verb, exists: bool) -> Capability {
+    match verb {
+        Verb::Read => Capability::Read,
+        Verb::Write if exists => Capability::Update,
+        Verb::Write => Capability::Create,
+        Verb::Patch => Capability::Patch,
+        Verb::Delete => Capability::Delete,
+        Verb::List => Capability::List,
+    }
+}
+
+fn why_unserved(resolved: &Resolved, request: &Request) -> Fault {
+    match resolved {
+        Resolved::OtherVerb => Fault::Unsupported,
+        Resolved::NoPath(mount) if mount.kind == super::mount::Kind::Kv2 => Fault::NotVersioned,
+        Resolved::NoPath(_) | Resolved::Target(_) => Fault::NoRoute("unsupported path".to_owned()),
+        Resolved::NotMounted => Fault::NoRoute(format!(
+            "no handler for route {:?}. route entry not found.",
+            request.path.as_str()
+        )),
+    }
+}
+
+fn context<'a>(
+    vault: &'a Unsealed,
+    target: &'a Target,
+    request: &'a Request,
+    operation: Capability,
+    caller: Option<&'a Caller>,
+) -> Ctx<'a> {
+    Ctx {
+        request,
+        params: &target.params,
+        operation,
+        caller,
+        mount: &target.mount,
+        random: vault.random(),
+        prf: &vault.method_prf,
+    }
+}
+
+/// The engine's part, and what core adds to its answer inside the same transaction.
+async fn carry_out(
+    core: &Core,
+    vault: &Arc<Unsealed>,
+    (_permit, target, operation): Decision<'_>,
+    prepared: &Prepared,
+    request: &Request,
+    caller: Option<&Caller>,
+    tx: &mut crate::barrier::Tx,
+) -> Result<Reply, Fault> {
+    if request.verb == Verb::Write && request.path.is_folder() {
+        return Err(Fault::invalid("cannot write to a path ending in '/'"));
+    }
+    let ctx = context(vault, target, request, operation, caller);
+    let mut reply = dispatch::run(core, vault, target.call, &ctx, prepared, tx).await?;
+    reply.mount_type = target.mount.kind.type_name();
+    if let Some(login) = reply.login.take() {
+        let warnings = std::mem::take(&mut reply.warnings);
+        reply = Box::pin(issue::login(
+            core,
+            vault,
+            tx,
+            *login,
+            &target.mount,
+            request,
+        ))
+        .await?;
+        reply.mount_type = target.mount.kind.type_name();
+        reply.warnings.splice(0..0, warnings);
+    }
+    let unknown = target.unknown_fields(request);
+    if !unknown.is_empty() && reply.has_content() {
+        reply.warnings.push(format!(
+            "Endpoint ignored these unrecognized parameters: [{}]",
+            unknown.join(" ")
+        ));
+    }
+    match request.wrap_ttl {
+        Some(ttl) if reply.has_content() => {
+            Box::pin(wrapping::wrap(vault, tx, reply, ttl, request)).await
+        }
+        _ => Ok(reply),
+    }
+}

@@ -1,0 +1,276 @@
+//! A request's two audit records: opened before any effect, closed before the answer leaves.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use super::Core;
+use super::caller::Caller;
+use super::dispatch::Resolved;
+use super::fault::Fault;
+use super::mount::Mount;
+use super::reply::{Data as ReplyData, Reply};
+use super::request::{Request, Verb};
+use super::token::Token;
+use super::unsealed::Unsealed;
+use crate::audit::{
+    AuthEntry, Data, Hashed, Hmac, HmacMap, Public, RequestEntry, RequestPart, ResponseEntry,
+    ResponsePart, Ticket, WrapEntry, encode_request,
+};
+use crate::barrier::Journal;
+use crate::policy::Capability;
+
+pub struct Recorder<'a> {
+    core: &'a Core,
+    vault: &'a Unsealed,
+    request: &'a Request,
+    caller: Option<&'a Caller>,
+    mount: Option<Arc<Mount>>,
+    data: Option<String>,
+    /// Each is in the two records twice.
+    token: Option<Hashed>,
+    accessor: Option<Hashed>,
+    opened: OnceLock<(Vec<u8>, Ticket, &'static str)>,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(
+        core: &'a Core,
+        vault: &'a Unsealed,
+        request: &'a Request,
+        resolved: &Resolved,
+        caller: Option<&'a Caller>,
+    ) -> Recorder<'a> {
+        let mount = match resolved {
+            Resolved::Target(target) => Some(Arc::clone(&target.mount)),
+            Resolved::NoPath(mount) => Some(Arc::clone(mount)),
+            Resolved::OtherVerb | Resolved::NotMounted => None,
+        };
+        let data = (!request.body.is_empty()).then(|| request.body.to_json());
+        let hashed = |value: &str| Hashed::new(&vault.audit_prf, value.as_bytes());
+        Recorder {
+            core,
+            vault,
+            request,
+            caller,
+            mount,
+            data,
+            token: request.token.as_ref().map(|token| hashed(token)),
+            accessor: caller.map(|caller| hashed(&caller.token.accessor)),
+            opened: OnceLock::new(),
+        }
+    }
+
+    /// Records the request. If it can have an effect, returns only when a device has the record;
+    /// a read has none but its answer, and waits at the end for both records at once.
+    pub async fn open<T>(
+        &self,
+        decision: &Result<(T, &super::dispatch::Target, Capability), Fault>,
+    ) -> Result<(), Fault> {
+        let (operation, error) = match decision {
+            Ok((_, _, operation)) => (operation.as_str(), None),
+            Err(fault) => (verb_name(self.request.verb), Some(fault.to_string())),
+        };
+        let line = self.request_line(operation, error.as_deref());
+        let audit = &self.core.audit;
+        let ticket = if decision.is_err() || matches!(self.request.verb, Verb::Read | Verb::List) {
+            audit.append_lazily(&line)
+        } else {
+            let ticket = audit.append(&line);
+            audit.accepted(ticket).await.map_err(|_| Fault::Audit)?;
+            ticket
+        };
+        let _ = self.opened.set((line, ticket, operation));
+        Ok(())
+    }
+
+    fn request_line(&self, operation: &str, error: Option<&str>) -> Vec<u8> {
+        let entry = RequestEntry {
+            time: Public(self.request.now),
+            auth: self.auth(),
+            request: self.part(operation),
+            error: error.map(Public),
+        };
+        encode_request(&entry, Some(&self.vault.audit_prf))
+    }
+
+    /// Records a request that cannot have an effect, whatever its verb.
+    pub fn open_without_effect(&self, operation: &str, refused: Option<&Fault>) {
+        let error = refused.map(ToString::to_string);
+        let line = self.request_line(operation, error.as_deref());
+        self.core.audit.append_lazily(&line);
+    }
+
+    /// The operation as it was decided, the same in both records.
+    fn operation(&self) -> &'static str {
+        let opened = self.opened.get().map(|(_, _, operation)| *operation);
+        opened.unwrap_or_else(|| verb_name(self.request.verb))
+    }
+
+    /// The opened record, to be committed with the effect.
+    pub fn journal(&self) -> Option<Journal> {
+        let (line, ticket, _) = self.opened.get()?;
+        Some(Journal {
+            line: line.clone(),
+            ticket: ticket.number(),
+        })
+    }
+
+    /// Records the answer and returns when a device has it.
+    pub async fn close(&self, outcome: &Result<Reply, Fault>) -> Result<(), Fault> {
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let reply = outcome.as_ref().ok();
+        let data = reply.and_then(|reply| match &reply.data {
+            ReplyData::None => None,
+            ReplyData::Map(map) => Some(Data::Map(map)),
+            ReplyData::Raw(text) => Some(Data::Raw(text)),
+        });
+        let issued = reply.and_then(|reply| reply.auth.as_deref());
+        let wrap = reply.and_then(|reply| reply.wrap_info.as_deref());
+        let entry = ResponseEntry {
+            time: Public((self.core.clock)()),
+            auth: self.auth(),
+            request: RequestPart {
+                data: None,
+                ..self.part(self.operation())
+            },
+            response: ResponsePart {
+                status: Public(super::envelope::status_of(outcome)),
+                auth: issued.map(|auth| AuthEntry {
+                    client_token: Some(Hmac::Of(auth.client_token.expose().as_bytes())),
+                    accessor: Some(Hmac::Of(auth.accessor.as_bytes())),
+                    display_name: Public(""),
+                    policies: Public(&auth.policies),
+                    token_type: Public(&auth.token_type),
+                    entity_id: None,
+                    metadata: auth.metadata.as_ref().map(HmacMap),
+                    remaining_uses: None,
+                    ttl: Some(Public(auth.lease_duration)),
+                }),
+                lease_id: reply
+                    .map(|reply| reply.lease.id.as_str())
+                    .filter(|id| !id.is_empty())
+                    .map(Public),
+                wrap_info: wrap.map(|wrap| WrapEntry {
+                    token: Hmac::Of(wrap.token.expose().as_bytes()),
+                    accessor: Hmac::Of(wrap.accessor.as_bytes()),
+                    ttl: Public(wrap.ttl),
+                    creation_time: Public(self.request.now),
+                    creation_path: Public(self.request.path.as_str()),
+                    wrapped_accessor: wrap
+                        .wrapped_accessor
+                        .as_deref()
+                        .map(|accessor| Hmac::Of(accessor.as_bytes())),
+                }),
+                warnings: Public(reply.map_or(0, |reply| reply.warnings.len() as u64)),
+                // What was wrapped is in the cubbyhole, not in the answer.
+                data: data.filter(|_| wrap.is_none()),
+            },
+            error: error.as_deref().map(Public),
+        };
+        let ticket = self.core.audit.response(&entry);
+        let first = self.opened.get().map_or(ticket, |(_, first, _)| *first);
+        self.core
+            .audit
+            .accepted_both(first, ticket)
+            .await
+            .map_err(|_| Fault::Audit)
+    }
+
+    fn part<'p>(&'p self, operation: &'p str) -> RequestPart<'p> {
+        let mount = self.mount.as_deref();
+        RequestPart {
+            id: Public(&self.request.id),
+            operation: Public(operation),
+            path: Public(self.request.path.as_str()),
+            mount_type: mount.map(|mount| Public(mount.kind.type_name())),
+            mount_accessor: mount.map(|mount| Public(mount.accessor.as_str())),
+            mount_class: mount.map(|mount| {
+                Public(if mount.kind.is_auth() {
+                    "auth"
+                } else {
+                    "secret"
+                })
+            }),
+            namespace: None,
+            remote_address: Some(Public(self.request.remote)),
+            client_token: self.token.as_ref().map(Hmac::Known),
+            client_token_accessor: self.accessor.as_ref().map(Hmac::Known),
+            wrap_ttl: self.request.wrap_ttl.map(|ttl| Public(ttl.as_secs())),
+            data: self.data.as_deref().map(Data::Raw),
+        }
+    }
+
+    fn auth(&self) -> Option<AuthEntry<'_>> {
+        let token: &Token = &self.caller?.token;
+        Some(AuthEntry {
+            client_token: self.token.as_ref().map(Hmac::Known),
+            accessor: self.accessor.as_ref().map(Hmac::Known),
+            display_name: Public(&token.display_name),
+            policies: Public(token.policy_names()),
+            token_type: Public(token.kind_name()),
+            entity_id: Some(Public(token.entity_id.as_str())).filter(|id| !id.0.is_empty()),
+            metadata: Some(HmacMap(&token.meta)).filter(|map| !map.0.is_empty()),
+            remaining_uses: (token.num_uses > 0).then_some(Public(token.num_uses)),
+            ttl: token
+                .expires
+                .map(|_| Public(token.ttl_left(self.request.now))),
+        })
+    }
+}
+
+pub fn verb_name(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Read => "read",
+        Verb::Write => "update",
+        Verb::Patch => "patch",
+        Verb::Delete => "delete",
+        Verb::List => "list",
+    }
+}
+
+/// Records of what happens while there is no pipeline: init, unseal, seal.
+pub async fn operator_event(
+    core: &Core,
+    request: &Request,
+    data: Option<Cow<'_, str>>,
+    status: Option<u16>,
+    error: Option<&str>,
+) -> Result<(), Fault> {
+    let part = RequestPart {
+        id: Public(&request.id),
+        operation: Public(verb_name(request.verb)),
+        path: Public(request.path.as_str()),
+        mount_type: Some(Public("system")),
+        mount_accessor: None,
+        mount_class: Some(Public("secret")),
+        namespace: None,
+        remote_address: Some(Public(request.remote)),
+        client_token: None,
+        client_token_accessor: None,
+        wrap_ttl: None,
+        data: data.as_deref().map(Data::Raw),
+    };
+    let ticket = match status {
+        None => core.audit.request(&RequestEntry {
+            time: Public(request.now),
+            auth: None,
+            request: part,
+            error: error.map(Public),
+        }),
+        Some(status) => core.audit.response(&ResponseEntry {
+            time: Public((core.clock)()),
+            auth: None,
+            request: part,
+            response: ResponsePart {
+                status: Public(status),
+                auth: None,
+                lease_id: None,
+                wrap_info: None,
+                warnings: Public(0),
+                data: None,
+            },
+            error: error.map(Public),
+        }),
+    };
+    core.audit.accepted(ticket).await.map_err(|_| Fault::Audit)
+}

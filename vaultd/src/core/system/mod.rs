@@ -1,0 +1,158 @@
+//! The `sys/*` operations, an engine like any other except that it sees all of the vault.
+
+mod about;
+mod audit;
+mod capabilities;
+mod keys;
+mod leases;
+mod lockouts;
+mod metrics;
+mod mounts;
+mod openapi;
+mod password_policy;
+mod policies;
+mod routes;
+mod tune;
+mod ui;
+
+use super::context::Ctx;
+use super::fault::Fault;
+use super::reply::{After, Reply};
+use super::request::Request;
+use super::route::{Access, Found, find};
+use super::unsealed::Unsealed;
+use super::{Core, cors, operator, wrapping};
+use crate::barrier::Tx;
+use crate::engine::transit;
+
+pub use about::note_version;
+pub use keys::mount_of;
+pub use routes::{Call, ROWS};
+
+/// The operation of a path that answers while sealed.
+pub fn sealed_call(request: &Request) -> Option<Call> {
+    let rest = request.path.as_str().strip_prefix("sys/")?;
+    match find(ROWS, request.verb, rest.trim_end_matches('/')) {
+        Found::Row(row, _) if row.access == Access::Sealed => Some(row.call),
+        _ => None,
+    }
+}
+
+pub async fn run(
+    core: &Core,
+    vault: &Unsealed,
+    call: Call,
+    ctx: &Ctx<'_>,
+    tx: &mut Tx,
+) -> Result<Reply, Fault> {
+    match call {
+        Call::InitStatus
+        | Call::Init
+        | Call::SealStatus
+        | Call::Unseal
+        | Call::Health
+        | Call::Leader => operator::serve(core, call, ctx.request).await,
+        Call::Seal => Ok(Reply {
+            after: Some(After::Seal),
+            ..Reply::none()
+        }),
+        Call::StepDown => Ok(Reply::none()),
+        Call::KeyStatus => keys::status(vault),
+        Call::Rotate => keys::rotate(vault, ctx).await,
+        Call::RekeyStatus
+        | Call::RekeyStart
+        | Call::RekeyCancel
+        | Call::RekeyUpdate
+        | Call::RekeyVerifyStatus
+        | Call::RekeyVerifyUpdate
+        | Call::RekeyVerifyCancel => operator::rekey_call(core, vault, call, ctx).await,
+        Call::RekeyBackup => Err(Fault::invalid(
+            "no backed-up keys found: shares are never kept by the server",
+        )),
+        Call::GenerateRootStatus
+        | Call::GenerateRootStart
+        | Call::GenerateRootCancel
+        | Call::GenerateRootUpdate => {
+            operator::generate_root_call(core, vault, call, ctx, tx).await
+        }
+        Call::IntegrityVerify => keys::verify(vault).await,
+        Call::MountList => mounts::list(vault, mounts::Table::Engines),
+        Call::MountRead => mounts::read(vault, ctx, mounts::Table::Engines),
+        Call::MountEnable => mounts::enable(vault, ctx, tx, mounts::Table::Engines).await,
+        Call::MountDisable => mounts::disable(vault, ctx, tx, mounts::Table::Engines).await,
+        Call::MountTuneRead => tune::read(core, vault, ctx, mounts::Table::Engines),
+        Call::MountTune => tune::write(vault, ctx, tx, mounts::Table::Engines).await,
+        Call::AuthList => mounts::list(vault, mounts::Table::Methods),
+        Call::AuthRead => mounts::read(vault, ctx, mounts::Table::Methods),
+        Call::AuthEnable => mounts::enable(vault, ctx, tx, mounts::Table::Methods).await,
+        Call::AuthDisable => mounts::disable(vault, ctx, tx, mounts::Table::Methods).await,
+        Call::AuthTuneRead => tune::read(core, vault, ctx, mounts::Table::Methods),
+        Call::AuthTune => tune::write(vault, ctx, tx, mounts::Table::Methods).await,
+        Call::Remount => mounts::remount(vault, ctx, tx).await,
+        Call::RemountStatus => mounts::remount_status(ctx, tx).await,
+        Call::PolicyListLegacy => policies::list_legacy(tx).await,
+        Call::PolicyReadLegacy => policies::read(ctx, tx, "rules").await,
+        Call::PolicyList => policies::list(ctx, tx).await,
+        Call::PolicyRead => policies::read(ctx, tx, "policy").await,
+        Call::PolicyWrite => policies::write(ctx, tx).await,
+        Call::PolicyDelete => policies::delete(ctx, tx).await,
+        Call::Capabilities => capabilities::of_token(vault, ctx).await,
+        Call::CapabilitiesSelf => capabilities::of_self(ctx),
+        Call::CapabilitiesAccessor => capabilities::of_accessor(vault, ctx, tx).await,
+        Call::UiMounts => ui::mounts(vault, ctx),
+        Call::UiMount => ui::mount(vault, ctx),
+        Call::ResultantAcl => ui::resultant_acl(ctx),
+        Call::WrappingWrap => wrapping::given(ctx.request),
+        Call::WrappingUnwrap => {
+            wrapping::unwrap(vault, tx, &wrapping_token(ctx)?, ctx.request).await
+        }
+        Call::WrappingLookup => {
+            wrapping::lookup(vault, tx, &wrapping_token(ctx)?, ctx.request).await
+        }
+        Call::WrappingRewrap => {
+            wrapping::rewrap(vault, tx, &wrapping_token(ctx)?, ctx.request).await
+        }
+        Call::PasswordPolicyList => password_policy::list(ctx, tx).await,
+        Call::PasswordPolicyRead => password_policy::read(ctx, tx).await,
+        Call::PasswordPolicyWrite => password_policy::write(ctx, tx).await,
+        Call::PasswordPolicyDelete => password_policy::delete(ctx, tx).await,
+        Call::PasswordGenerate => password_policy::generate(ctx, tx).await,
+        Call::OpenApi => openapi::read(core, vault, ctx),
+        Call::VersionHistory => about::versions(ctx, tx).await,
+        Call::HostInfo => Ok(about::host(ctx)),
+        Call::InFlight => Ok(about::in_flight(core)),
+        Call::SanitizedConfig => Ok(about::configuration(core)),
+        Call::CountTokens => about::tokens(vault, tx).await,
+        Call::Metrics => metrics::read(core, ctx),
+        Call::CorsRead => cors::read(tx).await,
+        Call::CorsWrite => cors::write(ctx, tx).await,
+        Call::CorsDelete => cors::delete(tx).await,
+        Call::ToolsRandom => transit::random(ctx),
+        Call::ToolsHash => transit::hash(ctx),
+        Call::LockedUsers => lockouts::list(core, vault, ctx),
+        Call::UnlockUser => lockouts::unlock(core, vault, ctx),
+        Call::LeaseLookup => leases::lookup(ctx, tx).await,
+        Call::LeaseList => leases::list(ctx, tx).await,
+        Call::LeaseRenew => leases::renew(ctx, tx).await,
+        Call::LeaseRevoke => leases::revoke(ctx, tx).await,
+        Call::LeaseRevokePrefix => leases::revoke_prefix(ctx, tx, false).await,
+        Call::LeaseRevokeForce => leases::revoke_prefix(ctx, tx, true).await,
+        Call::LeaseTidy => Ok(leases::tidy()),
+        Call::LeaseCount => leases::count(vault, ctx, tx).await,
+        Call::LeaseIrrevocable => leases::list_irrevocable(ctx),
+        Call::AuditList => Ok(audit::list(core)),
+        Call::AuditHash => audit::hash(core, ctx),
+        Call::AuditEnable => audit::enable(ctx),
+        Call::AuditDisable => audit::disable(),
+    }
+}
+
+/// In the body, or presented like any other token.
+fn wrapping_token(ctx: &Ctx<'_>) -> Result<String, Fault> {
+    let given = ctx
+        .body()
+        .string("token")?
+        .filter(|token| !token.is_empty());
+    let given = given.or_else(|| ctx.request.token.as_ref().map(|token| token.to_string()));
+    given.ok_or_else(|| Fault::invalid("missing \"token\" value in input"))
+}

@@ -1,0 +1,80 @@
+//! Routes that clients ask before they do anything: which mount serves a path, and in which version.
+//! They need a token and no policy, and say nothing about mounts that the caller has no rule under.
+
+use serde_json::{Map, Value, json};
+
+use crate::core::caller::Caller;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::mount::Mount;
+use crate::core::reply::Reply;
+use crate::core::unsealed::Unsealed;
+
+fn caller<'a>(ctx: &Ctx<'a>) -> Result<&'a Caller, Fault> {
+    ctx.caller.ok_or(Fault::BadToken)
+}
+
+fn visible(caller: &Caller, mount: &Mount) -> bool {
+    caller.is_root()
+        || mount.config.listing_visibility == "unauth"
+        || caller.acl.any_under(&mount.path)
+}
+
+pub fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+    let caller = caller(ctx)?;
+    let (mut secret, mut auth) = (Map::new(), Map::new());
+    for mount in vault
+        .mounts
+        .load()
+        .iter()
+        .filter(|mount| visible(caller, mount))
+    {
+        let table = if mount.kind.is_auth() {
+            &mut auth
+        } else {
+            &mut secret
+        };
+        table.insert(mount.name().to_owned(), mount.show());
+    }
+    Ok(Reply::json(json!({"secret": secret, "auth": auth})))
+}
+
+pub fn mount(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+    let caller = caller(ctx)?;
+    let path = ctx.param("path");
+    let mounts = vault.mounts.load();
+    let with_slash = format!("{path}/");
+    let found = mounts
+        .resolve(&with_slash)
+        .map(|(mount, _)| mount)
+        .filter(|mount| visible(caller, mount));
+    let mount = found.ok_or_else(|| {
+        Fault::Forbidden(format!(
+            "preflight capability check returned 403, please ensure client's policies grant access to path {with_slash:?}"
+        ))
+    })?;
+    let mut shown = match mount.show() {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    shown.insert("path".into(), mount.path.clone().into());
+    Ok(Reply::map(shown))
+}
+
+/// The caller's rules, for clients that draw only what can be used.
+pub fn resultant_acl(ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+    let caller = caller(ctx)?;
+    let (mut exact, mut glob) = (Map::new(), Map::new());
+    for rule in caller.acl.rules() {
+        let path = rule.pattern.to_string();
+        let entry = json!({"capabilities": rule.capabilities.iter().map(|c| c.as_str()).collect::<Vec<_>>()});
+        match path.strip_suffix('*') {
+            Some(prefix) => glob.insert(prefix.to_owned(), entry),
+            None => exact.insert(path, entry),
+        };
+    }
+    let root = caller.is_root();
+    Ok(Reply::json(
+        json!({"exact_paths": exact, "glob_paths": glob, "root": root}),
+    ))
+}

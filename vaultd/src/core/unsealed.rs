@@ -1,0 +1,172 @@
+//! Everything that exists only while unsealed. Dropping it wipes every key.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use vault_crypto::{Key, Label, Prf, Random};
+
+use super::cors::Cors;
+use super::fault::Fault;
+use super::issue::SystemTtl;
+use super::mount::{MountTable, reserved};
+use super::token::TokenKeys;
+use crate::barrier::{Barrier, BarrierError, SealRecord};
+use crate::policy::{Acl, DEFAULT_POLICY, NoTemplates, Policy, PolicyName};
+
+pub struct Unsealed {
+    pub barrier: Arc<Barrier>,
+    pub record: SealRecord,
+    /// Kept for rotation: the keyring is sealed under it.
+    pub root: Key<32>,
+    pub mounts: ArcSwap<MountTable>,
+    pub cors: ArcSwap<Option<Cors>>,
+    pub tokens: TokenKeys,
+    /// Fingerprints of values of methods that must be found but not stored.
+    pub method_prf: Prf,
+    /// The audit log's HMAC key.
+    pub audit_prf: Prf,
+    /// The system's lease times.
+    pub ttl: SystemTtl,
+    acls: Acls,
+}
+
+/// Compiled policies, shared by tokens with the same set. Emptied when a policy changes.
+#[derive(Default)]
+struct Acls {
+    /// A std lock: held for a map operation, written when a set is first seen.
+    compiled: RwLock<HashMap<Vec<PolicyName>, Arc<Acl>>>,
+    changes: AtomicU64,
+}
+
+const ACLS_MAX: usize = 10_000;
+
+impl Unsealed {
+    pub async fn open(
+        barrier: Arc<Barrier>,
+        record: SealRecord,
+        root: Key<32>,
+        ttl: SystemTtl,
+    ) -> Result<Unsealed, Fault> {
+        let keyring = barrier.keyring();
+        let mut tx = barrier.begin();
+        let mounts = MountTable::load(&mut tx).await?;
+        let cors = Cors::load(&mut tx).await?;
+        Ok(Unsealed {
+            cors: ArcSwap::from_pointee(cors),
+            tokens: TokenKeys::new(keyring.prf(Label::Token), keyring.purpose_key(Label::Batch)),
+            method_prf: keyring.prf(Label::Approle),
+            audit_prf: keyring.prf(Label::Audit),
+            mounts: ArcSwap::from_pointee(mounts),
+            acls: Acls::default(),
+            ttl,
+            barrier,
+            record,
+            root,
+        })
+    }
+
+    /// Waits for the last commit and drops the keys.
+    pub async fn close(self) {
+        let committer = self.barrier.take_committer();
+        drop(self);
+        if let Some(committer) = committer {
+            let _ = committer.await;
+        }
+    }
+
+    pub fn random(&self) -> &dyn Random {
+        &**self.barrier.random()
+    }
+
+    pub async fn reload_cors(&self) -> Result<(), Fault> {
+        let mut tx = self.barrier.begin();
+        self.cors.store(Arc::new(Cors::load(&mut tx).await?));
+        Ok(())
+    }
+
+    pub async fn reload_mounts(&self) -> Result<(), Fault> {
+        let mut tx = self.barrier.begin();
+        self.mounts
+            .store(Arc::new(MountTable::load(&mut tx).await?));
+        Ok(())
+    }
+
+    /// The compiled rules of a set of policies.
+    pub async fn acl(&self, names: &[PolicyName], now: Timestamp) -> Result<Arc<Acl>, Fault> {
+        if names.iter().any(PolicyName::is_root) {
+            return Ok(Arc::new(Acl::root()));
+        }
+        let known = self
+            .acls
+            .compiled
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(names)
+            .cloned();
+        if let Some(acl) = known
+            && acl.valid_until().is_none_or(|end| now < end)
+        {
+            return Ok(acl);
+        }
+        let before = self.acls.changes.load(Ordering::Acquire);
+        let mut policies = Vec::with_capacity(names.len());
+        for name in names {
+            policies.extend(self.policy(name).await?);
+        }
+        let acl = Arc::new(Acl::compile(
+            policies.iter().map(Arc::as_ref),
+            &NoTemplates,
+            now,
+        ));
+        let mut compiled = self
+            .acls
+            .compiled
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // A policy that changed while it was compiled must not come back.
+        if self.acls.changes.load(Ordering::Acquire) == before {
+            if compiled.len() >= ACLS_MAX {
+                compiled.clear();
+            }
+            compiled.insert(names.to_vec(), Arc::clone(&acl));
+        }
+        Ok(acl)
+    }
+
+    pub async fn policy(&self, name: &PolicyName) -> Result<Option<Arc<Policy>>, Fault> {
+        let path = policy_row(name);
+        let parse = |bytes: &[u8]| {
+            let text: String = serde_json::from_slice(bytes).ok()?;
+            Policy::parse(name, &text).ok()
+        };
+        match self.barrier.memo(reserved::POLICIES, &path, parse).await {
+            Ok(policy) => Ok(policy),
+            Err(BarrierError::Unreadable(_)) => {
+                Err(Fault::Internal("a stored policy does not parse"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn policies_changed(&self) {
+        let mut compiled = self
+            .acls
+            .compiled
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.acls.changes.fetch_add(1, Ordering::AcqRel);
+        compiled.clear();
+    }
+}
+
+pub fn policy_row(name: &PolicyName) -> String {
+    format!("acl/{}", name.as_str())
+}
+
+/// The policies of a new store.
+pub fn first_policies() -> [(PolicyName, &'static str); 1] {
+    [(PolicyName::default_policy(), DEFAULT_POLICY)]
+}

@@ -1,0 +1,191 @@
+//! Reading and writing values. They stay JSON text from the request to the row and back.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::merge::{is_object, merge, structure};
+use super::model::{Limits, Metadata, metadata_row, version_row};
+use super::purge;
+use crate::barrier::View;
+use crate::core::body::Body;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::{Data, Reply};
+
+/// `GET data/<path>`: two rows are read.
+pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let metadata = found(ctx, view).await?;
+    let number = wanted(ctx, &metadata)?;
+    match values(ctx, view, &metadata, number).await? {
+        Some(values) => answer(&metadata, number, "data", &values),
+        None => gone(&metadata, number, "data"),
+    }
+}
+
+pub(super) async fn subkeys(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let depth = ctx.body().int("depth")?.unwrap_or(0);
+    let depth = usize::try_from(depth).map_err(|_| Fault::invalid("depth must not be negative"))?;
+    let metadata = found(ctx, view).await?;
+    let number = wanted(ctx, &metadata)?;
+    match values(ctx, view, &metadata, number).await? {
+        Some(values) => {
+            let raw: &RawValue = serde_json::from_str(&values).map_err(|_| damaged(ctx))?;
+            let keys = structure(raw, depth).map_err(|_| damaged(ctx))?;
+            answer(&metadata, number, "subkeys", &keys.to_string())
+        }
+        None => gone(&metadata, number, "subkeys"),
+    }
+}
+
+pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let (values, cas) = (given(ctx.body())?, expected(ctx.body())?);
+    let engine = Limits::of_engine(view).await?;
+    let metadata = Metadata::load_or_new(ctx, view).await?;
+    check(cas, &engine, &metadata)?;
+    append(ctx, view, &engine, metadata, values).await
+}
+
+/// RFC 7396 against the latest version.
+pub(super) async fn patch(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let (changes, cas) = (given(ctx.body())?, expected(ctx.body())?);
+    let engine = Limits::of_engine(view).await?;
+    let metadata = found(ctx, view).await?;
+    check(cas, &engine, &metadata)?;
+    let number = metadata.current;
+    if metadata.version(number).is_none() {
+        return Err(Fault::Missing);
+    }
+    let Some(old) = values(ctx, view, &metadata, number).await? else {
+        return gone(&metadata, number, "data");
+    };
+    let old: &RawValue = serde_json::from_str(&old).map_err(|_| damaged(ctx))?;
+    let merged = merge(Some(old), changes).map_err(|_| Fault::Internal("merge values"))?;
+    append(ctx, view, &engine, metadata, &merged).await
+}
+
+async fn append(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    engine: &Limits,
+    mut metadata: Metadata,
+    values: &RawValue,
+) -> Result<Reply, Fault> {
+    let pruned = metadata.push(engine, ctx.now());
+    let number = metadata.current;
+    view.put_unlisted(&version_row(&metadata.id, number), &values)
+        .await?;
+    metadata.store(view, ctx.param("path")).await?;
+    purge::few(view, &metadata.id, pruned).await?;
+    match metadata.version(number) {
+        Some(version) => Reply::of(&metadata.show_version(number, version)),
+        None => Err(Fault::Internal("a version that was just added is missing")),
+    }
+}
+
+async fn found(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Metadata, Fault> {
+    Metadata::load(view, ctx.param("path"))
+        .await?
+        .ok_or(Fault::Missing)
+}
+
+/// The version asked for; it is among those that are kept.
+fn wanted(ctx: &Ctx<'_>, metadata: &Metadata) -> Result<u64, Fault> {
+    let asked = ctx
+        .body()
+        .int("version")?
+        .and_then(|number| u64::try_from(number).ok())
+        .filter(|number| *number > 0);
+    let number = asked.unwrap_or(metadata.current);
+    metadata
+        .version(number)
+        .map(|_| number)
+        .ok_or(Fault::Missing)
+}
+
+/// The values as JSON text; `None` if they were deleted or destroyed.
+async fn values(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    metadata: &Metadata,
+    number: u64,
+) -> Result<Option<Zeroizing<String>>, Fault> {
+    if metadata
+        .version(number)
+        .is_none_or(|version| version.is_gone(ctx.now()))
+    {
+        return Ok(None);
+    }
+    let mut bytes = view
+        .get_bytes(&version_row(&metadata.id, number))
+        .await?
+        .ok_or_else(|| damaged(ctx))?;
+    String::from_utf8(std::mem::take(&mut *bytes))
+        .map(|text| Some(text.into()))
+        .map_err(|_| damaged(ctx))
+}
+
+fn damaged(ctx: &Ctx<'_>) -> Fault {
+    Fault::Damaged(metadata_row(ctx.param("path")))
+}
+
+fn answer(metadata: &Metadata, number: u64, name: &str, values: &str) -> Result<Reply, Fault> {
+    let Some(version) = metadata.version(number) else {
+        return Err(Fault::Missing);
+    };
+    let shown = to_json(&metadata.show_version(number, version))?;
+    // Values are not parsed again: they were checked when they came in.
+    let text = format!(r#"{{"{name}":{values},"metadata":{shown}}}"#);
+    Ok(Reply {
+        data: Data::Raw(text),
+        ..Reply::default()
+    })
+}
+
+/// 404 with the metadata, which clients take for a result.
+fn gone(metadata: &Metadata, number: u64, name: &str) -> Result<Reply, Fault> {
+    answer(metadata, number, name, "null").map(|reply| reply.status(404))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|_| Fault::Internal("serialise reply"))
+}
+
+fn given(body: &Body) -> Result<&RawValue, Fault> {
+    match body.raw("data") {
+        None => Err(Fault::invalid("no data provided")),
+        Some(raw) if is_object(raw) => Ok(raw),
+        Some(_) => Err(Fault::invalid(
+            "error converting input for field \"data\": expected an object",
+        )),
+    }
+}
+
+/// `options.cas`: the version that the client believes is current.
+fn expected(body: &Body) -> Result<Option<i64>, Fault> {
+    let unreadable =
+        || Fault::invalid("error parsing check-and-set parameter: expected an integer");
+    let Some(mut options) = body.map("options")? else {
+        return Ok(None);
+    };
+    match options.remove("cas") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(number)) => number.as_i64().map(Some).ok_or_else(unreadable),
+        Some(Value::String(text)) => text.trim().parse().map(Some).map_err(|_| unreadable()),
+        Some(_) => Err(unreadable()),
+    }
+}
+
+fn check(cas: Option<i64>, engine: &Limits, metadata: &Metadata) -> Result<(), Fault> {
+    match cas {
+        Some(cas) if u64::try_from(cas) == Ok(metadata.current) => Ok(()),
+        Some(_) => Err(Fault::invalid(
+            "check-and-set parameter did not match the current version",
+        )),
+        None if engine.cas_required || metadata.limits.cas_required => Err(Fault::invalid(
+            "check-and-set parameter required for this call",
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,369 @@
+//! Creating, showing, changing and removing keys.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::cipher::derive_ed25519;
+use super::export::pem;
+use super::model::{FOLDER, Key, KeyName, Moment, Settings, new_version};
+use super::secret::from_base64;
+use super::version::{KeyType, Version};
+use crate::barrier::View;
+use crate::core::body::Body;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+
+/// Bytes of the keys of type `hmac`.
+const HMAC_SIZES: std::ops::RangeInclusive<usize> = 32..=512;
+const HOUR: u64 = 3600;
+
+pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let names = view.list(FOLDER).await?;
+    ctx.list(names)
+}
+
+pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    let key = Key::load(view, &name).await?.ok_or(Fault::Missing)?;
+    let context = ctx.body().string("context")?.unwrap_or_default();
+    show(&name, &key, &from_base64(&context, "context")?)
+}
+
+/// A key that exists stays as it is.
+pub(super) async fn create(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    let wanted = Wanted::parse(ctx.body())?;
+    if let Some(key) = Key::load(view, &name).await? {
+        return Ok(show(&name, &key, &[])?.warn(format!("key {} already existed", name.as_str())));
+    }
+    let key = wanted.make(ctx).await?;
+    key.store(view, &name).await?;
+    show(&name, &key, &[])
+}
+
+/// What a new key shall be.
+pub(super) struct Wanted {
+    pub kind: KeyType,
+    pub derived: bool,
+    pub convergent: bool,
+    pub exportable: bool,
+    pub allow_plaintext_backup: bool,
+    pub auto_rotate_period: u64,
+    pub hmac_size: usize,
+}
+
+impl Wanted {
+    fn parse(body: &Body) -> Result<Wanted, Fault> {
+        let flag = |name| Ok::<_, Fault>(body.bool(name)?.unwrap_or(false));
+        let kind = match body.string("type")? {
+            Some(name) if !name.is_empty() => KeyType::parse(&name)?,
+            _ => KeyType::Aes256,
+        };
+        let wanted = Wanted {
+            kind,
+            derived: flag("derived")?,
+            convergent: flag("convergent_encryption")?,
+            exportable: flag("exportable")?,
+            allow_plaintext_backup: flag("allow_plaintext_backup")?,
+            auto_rotate_period: period(body)?.unwrap_or(0),
+            hmac_size: hmac_size(body, kind)?,
+        };
+        wanted.check()?;
+        Ok(wanted)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.convergent && !self.derived {
+            return Err(Fault::invalid(
+                "convergent encryption requires derivation to be enabled",
+            ));
+        }
+        let kind = self.kind.name();
+        if self.derived && !self.kind.derives() {
+            return Err(Fault::invalid(format!(
+                "key derivation and convergent encryption not supported for keys of type {kind}"
+            )));
+        }
+        if self.convergent && !self.kind.is_symmetric() {
+            return Err(Fault::invalid(format!(
+                "convergent encryption not supported for keys of type {kind}"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn make(self, ctx: &Ctx<'_>) -> Result<Key, Fault> {
+        Ok(Key {
+            kind: self.kind,
+            derived: self.derived,
+            convergent: self.convergent,
+            exportable: self.exportable,
+            allow_plaintext_backup: self.allow_plaintext_backup,
+            deletion_allowed: false,
+            auto_rotate_period: self.auto_rotate_period,
+            hmac_size: self.hmac_size,
+            min_decryption_version: 1,
+            min_encryption_version: 0,
+            first: 1,
+            versions: vec![new_version(self.kind, self.hmac_size, ctx).await?],
+            backed_up: None,
+            restored: None,
+        })
+    }
+}
+
+fn period(body: &Body) -> Result<Option<u64>, Fault> {
+    match body.seconds("auto_rotate_period")? {
+        Some(seconds) if seconds != 0 && seconds < HOUR => Err(Fault::invalid(
+            "auto rotate period must be 0 to disable or at least an hour",
+        )),
+        period => Ok(period),
+    }
+}
+
+fn hmac_size(body: &Body, kind: KeyType) -> Result<usize, Fault> {
+    match body.int("key_size")?.unwrap_or(0) {
+        0 => Ok(0),
+        _ if kind != KeyType::Hmac => Err(Fault::invalid(
+            "key_size is only valid for keys of type hmac",
+        )),
+        size => usize::try_from(size)
+            .ok()
+            .filter(|size| HMAC_SIZES.contains(size))
+            .ok_or_else(|| Fault::invalid("invalid key_size: use 32 to 512 bytes")),
+    }
+}
+
+pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    match Key::load(view, &name).await? {
+        None => Err(Fault::invalid("could not delete key; not found")),
+        Some(key) if !key.deletion_allowed => Err(Fault::invalid(
+            "deletion is not allowed for this key: set 'deletion_allowed' in its config first",
+        )),
+        Some(_) => {
+            view.delete(&name.row()).await?;
+            Ok(Reply::none())
+        }
+    }
+}
+
+pub(super) async fn configure(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    let mut key = existing(view, &name, "no existing key of that name could be found").await?;
+    let body = ctx.body();
+    let mut warning = None;
+    if let Some(asked) = minimum(body, "min_decryption_version", key.latest())? {
+        if asked == 0 {
+            warning = Some("versions of keys start at 1; min_decryption_version was set to 1");
+        }
+        key.min_decryption_version = asked.max(1);
+    }
+    if let Some(asked) = minimum(body, "min_encryption_version", key.latest())? {
+        key.min_encryption_version = asked;
+    }
+    check_minimums(&key)?;
+    if let Some(allowed) = body.bool("deletion_allowed")? {
+        key.deletion_allowed = allowed;
+    }
+    key.exportable |= body.bool("exportable")?.unwrap_or(false);
+    key.allow_plaintext_backup |= body.bool("allow_plaintext_backup")?.unwrap_or(false);
+    if let Some(seconds) = period(body)? {
+        key.auto_rotate_period = seconds;
+    }
+    key.store(view, &name).await?;
+    let reply = show(&name, &key, &[])?;
+    Ok(match warning {
+        Some(text) => reply.warn(text),
+        None => reply,
+    })
+}
+
+fn minimum(body: &Body, field: &str, latest: u64) -> Result<Option<u64>, Fault> {
+    let Some(asked) = body.int(field)? else {
+        return Ok(None);
+    };
+    let asked =
+        u64::try_from(asked).map_err(|_| Fault::invalid(format!("{field} cannot be negative")))?;
+    if asked > latest {
+        return Err(Fault::invalid(format!(
+            "cannot set {field}: it is above the latest key version, which is {latest}"
+        )));
+    }
+    Ok(Some(asked))
+}
+
+fn check_minimums(key: &Key) -> Result<(), Fault> {
+    let (encryption, decryption) = (key.min_encryption_version, key.min_decryption_version);
+    if encryption > 0 && encryption < decryption {
+        return Err(Fault::invalid(format!(
+            "cannot set min encryption/decryption values; min encryption version of {encryption} \
+             must be greater than or equal to min decryption version of {decryption}"
+        )));
+    }
+    if key.first > 1 && encryption < key.first {
+        return Err(Fault::invalid(
+            "min encryption version should not be less than min available version",
+        ));
+    }
+    if key.first > 1 && decryption < key.first {
+        return Err(Fault::invalid(
+            "min decryption version should not be less than min available version",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) async fn rotate(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    let mut key = existing(view, &name, "key not found").await?;
+    key.rotate(ctx).await?;
+    key.store(view, &name).await?;
+    show(&name, &key, &[])
+}
+
+/// Versions below the given one are gone for good.
+pub(super) async fn trim(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    let mut key = existing(view, &name, "invalid key name: no such key").await?;
+    let refuse = |text: &str| Err(Fault::invalid(text));
+    let Some(asked) = ctx.body().int("min_available_version")? else {
+        return refuse("missing min_available_version");
+    };
+    let least = u64::try_from(asked).unwrap_or(0).max(1);
+    if asked < 0 || (least < key.first) {
+        return refuse("minimum available version cannot be decremented");
+    }
+    if key.min_encryption_version == 0 {
+        return refuse(
+            "minimum available version cannot be set when minimum encryption version is not set",
+        );
+    }
+    if least > key.latest() {
+        return refuse("minimum available version cannot be higher than the latest version");
+    }
+    if least > key.min_encryption_version {
+        return refuse(
+            "minimum available version cannot be higher than minimum encryption version",
+        );
+    }
+    if least > key.min_decryption_version {
+        return refuse(
+            "minimum available version cannot be higher than minimum decryption version",
+        );
+    }
+    let gone = usize::try_from(least - key.first).unwrap_or(usize::MAX);
+    key.versions.drain(..gone.min(key.versions.len() - 1));
+    key.first = least;
+    key.store(view, &name).await?;
+    show(&name, &key, &[])
+}
+
+/// The key, or 400 with this text.
+pub(super) async fn existing(
+    view: &mut View<'_>,
+    name: &KeyName,
+    missing: &str,
+) -> Result<Key, Fault> {
+    Key::load(view, name)
+        .await?
+        .ok_or_else(|| Fault::invalid(missing))
+}
+
+/// The key for something new: rotated, if its time has come.
+pub(super) async fn current(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    missing: &str,
+) -> Result<Key, Fault> {
+    let name = KeyName::of(ctx)?;
+    let mut key = existing(view, &name, missing).await?;
+    if key.rotate_if_due(ctx).await? {
+        key.store(view, &name).await?;
+    }
+    Ok(key)
+}
+
+pub(super) async fn read_settings(view: &mut View<'_>) -> Result<Reply, Fault> {
+    let settings = Settings::load(view).await?;
+    Ok(Reply::json(
+        json!({ "disable_upsert": settings.disable_upsert }),
+    ))
+}
+
+pub(super) async fn write_settings(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let mut settings = Settings::load(view).await?;
+    if let Some(disable) = ctx.body().bool("disable_upsert")? {
+        settings.disable_upsert = disable;
+    }
+    settings.store(view).await?;
+    Ok(Reply::json(
+        json!({ "disable_upsert": settings.disable_upsert }),
+    ))
+}
+
+/// All but the secrets. The public keys of a derived key need the context.
+fn show(name: &KeyName, key: &Key, context: &[u8]) -> Result<Reply, Fault> {
+    let kind = key.kind;
+    let mut shown = json!({
+        "name": name.as_str(),
+        "type": kind.name(),
+        "derived": key.derived,
+        "deletion_allowed": key.deletion_allowed,
+        "min_available_version": if key.first > 1 { key.first } else { 0 },
+        "min_decryption_version": key.min_decryption_version,
+        "min_encryption_version": key.min_encryption_version,
+        "latest_version": key.latest(),
+        "exportable": key.exportable,
+        "allow_plaintext_backup": key.allow_plaintext_backup,
+        "supports_encryption": kind.encrypts(),
+        "supports_decryption": kind.encrypts(),
+        "supports_signing": kind.signs(),
+        "supports_derivation": kind.derives(),
+        "auto_rotate_period": key.auto_rotate_period,
+        "imported_key": false,
+    });
+    let versions = key
+        .visible()
+        .map(|(number, version)| Ok((number.to_string(), show_version(key, version, context)?)));
+    shown["keys"] = Value::Object(versions.collect::<Result<Map<_, _>, Fault>>()?);
+    if kind == KeyType::Hmac && key.hmac_size > 0 {
+        shown["key_size"] = json!(key.hmac_size);
+    }
+    if key.derived {
+        shown["kdf"] = json!("hkdf_sha256");
+        shown["convergent_encryption"] = json!(key.convergent);
+        if key.convergent {
+            shown["convergent_encryption_version"] = json!(3);
+        }
+    }
+    let moments = [
+        ("backup_info", &key.backed_up),
+        ("restore_info", &key.restored),
+    ];
+    for (field, moment) in moments {
+        if let Some(Moment { time, version }) = moment {
+            shown[field] = json!({ "time": time.to_string(), "version": version });
+        }
+    }
+    Ok(Reply::json(shown))
+}
+
+fn show_version(key: &Key, version: &Version, context: &[u8]) -> Result<Value, Fault> {
+    if !key.kind.signs() {
+        return Ok(json!(version.created.as_second()));
+    }
+    let public = match (key.kind, key.derived) {
+        (KeyType::Ed25519, true) if context.is_empty() => String::new(),
+        (KeyType::Ed25519, true) => STANDARD.encode(derive_ed25519(version, context)?.1),
+        (KeyType::Ed25519, false) => version.public.clone(),
+        _ => pem("PUBLIC KEY", &version.public_bytes()?).to_string(),
+    };
+    Ok(json!({
+        "name": key.kind.public_name(),
+        "public_key": public,
+        "creation_time": version.created.to_string(),
+    }))
+}

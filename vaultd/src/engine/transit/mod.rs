@@ -1,0 +1,68 @@
+//! Transit: encryption, signatures and HMACs as a service; callers name keys and never see them.
+//!
+//! Promises: key material leaves only by `export` and `backup`, and only if the key was made
+//! exportable, which cannot be undone; what a key encrypted opens under the same key, context and
+//! associated data only; no caller chooses a nonce; versions below the minimum are refused for every
+//! operation. Does not promise: a limit on messages under one version. AES-GCM nonces are random and
+//! 96 bits long: rotate before 2^32 messages, or use `xchacha20-poly1305`.
+
+mod backup;
+mod batch;
+mod cipher;
+mod encrypt;
+mod export;
+mod hash;
+mod keys;
+mod model;
+mod routes;
+mod secret;
+mod sign;
+mod signature;
+mod tools;
+mod version;
+
+pub use routes::{Call, ROWS};
+pub use tools::{hash, random};
+
+use self::model::KeyName;
+use crate::barrier::View;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+
+/// Carries out one operation.
+pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    match call {
+        Call::List => keys::list(ctx, view).await,
+        Call::Create => keys::create(ctx, view).await,
+        Call::Read => keys::read(ctx, view).await,
+        Call::Delete => keys::delete(ctx, view).await,
+        Call::Configure => keys::configure(ctx, view).await,
+        Call::Rotate => keys::rotate(ctx, view).await,
+        Call::Trim => keys::trim(ctx, view).await,
+        Call::ReadSettings => keys::read_settings(view).await,
+        Call::WriteSettings => keys::write_settings(ctx, view).await,
+        Call::Export => export::export(ctx, view).await,
+        Call::Backup => backup::backup(ctx, view).await,
+        Call::Restore => backup::restore(ctx, view).await,
+        Call::Encrypt => encrypt::encrypt(ctx, view).await,
+        Call::Decrypt => encrypt::decrypt(ctx, view).await,
+        Call::Rewrap => encrypt::rewrap(ctx, view).await,
+        Call::DataKey => encrypt::data_key(ctx, view).await,
+        Call::Hmac => sign::hmac(ctx, view).await,
+        Call::Sign => sign::sign(ctx, view).await,
+        Call::Verify => sign::verify(ctx, view).await,
+        Call::Random => tools::random(ctx),
+        Call::Hash => tools::hash(ctx),
+    }
+}
+
+/// Whether what a creating operation would create is there already.
+pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
+    match (call, KeyName::parse(ctx.param("name"))) {
+        (Call::Encrypt, Ok(name)) => Ok(view.exists(&name.row()).await?),
+        // A bad name is refused once the policies have been asked.
+        (Call::Encrypt, Err(_)) => Ok(false),
+        _ => Ok(true),
+    }
+}

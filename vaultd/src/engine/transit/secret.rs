@@ -1,0 +1,107 @@
+//! Key material as it is stored: base64 in JSON, never printed, wiped on drop.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vault_crypto::{Random, SecretBytes};
+use zeroize::Zeroizing;
+
+use crate::core::fault::Fault;
+
+/// Secret bytes.
+pub(super) struct Secret(SecretBytes);
+
+impl Secret {
+    pub(super) fn new(bytes: Vec<u8>) -> Secret {
+        Secret(SecretBytes::from_vec(bytes))
+    }
+
+    pub(super) fn copy(bytes: &[u8]) -> Secret {
+        Secret(SecretBytes::from_slice(bytes))
+    }
+
+    pub(super) fn random(length: usize, random: &dyn Random) -> Secret {
+        let mut bytes = vec![0; length];
+        random.fill(&mut bytes);
+        Secret::new(bytes)
+    }
+
+    pub(super) fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// For the answer that delivers it.
+    pub(super) fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.expose()))
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.to_base64())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Secret;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("base64")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
+                let bytes = STANDARD.decode(text).map_err(|_| E::custom("no base64"))?;
+                Ok(Secret::new(bytes))
+            }
+        }
+        from.deserialize_str(Text)
+    }
+}
+
+/// A text from a request that is wiped after use.
+#[derive(Default)]
+pub(super) struct Text(Zeroizing<String>);
+
+impl Text {
+    pub(super) fn new(text: String) -> Text {
+        Text(Zeroizing::new(text))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Text, D::Error> {
+        String::deserialize(from).map(Text::new)
+    }
+}
+
+/// Standard base64, in lines or not. `what` names the field in the error.
+pub(super) fn from_base64(text: &str, what: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let failed = |_| Fault::invalid(format!("failed to base64-decode {what}"));
+    if !text.contains(['\r', '\n']) {
+        return STANDARD.decode(text).map(Zeroizing::new).map_err(failed);
+    }
+    let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+    joined.extend(text.chars().filter(|c| !matches!(c, '\r' | '\n')));
+    STANDARD
+        .decode(joined.as_str())
+        .map(Zeroizing::new)
+        .map_err(failed)
+}

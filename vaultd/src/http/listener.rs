@@ -1,0 +1,202 @@
+//! Accepts connections, bounds them, and hands each request to the core.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use super::cors::{self, Verdict};
+use super::receive::receive;
+use super::respond::{Answer, respond, respond_at_once};
+use crate::core::Core;
+use crate::core::fault::Fault;
+use crate::core::request::Verb;
+
+const CONNECTIONS_MAX: usize = 8192;
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+const HEADERS_MAX: Duration = Duration::from_secs(10);
+const REQUEST_MAX: Duration = Duration::from_secs(90);
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Says when to stop accepting; listeners finish what they have.
+pub type Shutdown = watch::Receiver<bool>;
+
+/// A bound address. `tls` is replaced as a whole when certificates are reloaded.
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
+}
+
+pub async fn bind(
+    address: SocketAddr,
+    tls: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
+) -> std::io::Result<Listener> {
+    Ok(Listener {
+        tcp: TcpListener::bind(address).await?,
+        tls,
+    })
+}
+
+impl Listener {
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Serves until told to stop, then waits a moment for open connections.
+    pub async fn serve(self, core: Arc<Core>, mut shutdown: Shutdown) {
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+                return;
+            };
+            let accepted = tokio::select! {
+                accepted = self.tcp.accept() => accepted,
+                () = stopped(&mut shutdown) => break,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                // Out of file descriptors, most likely: others will be closed.
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (core, peer) = (Arc::clone(&core), peer.ip().to_canonical());
+            let tls = self
+                .tls
+                .as_ref()
+                .map(|tls| TlsAcceptor::from(tls.load_full()));
+            let shutdown = shutdown.clone();
+            tokio::spawn(async move {
+                connection(stream, peer, tls, core, shutdown).await;
+                drop(permit);
+            });
+        }
+        // The listening socket closes now, so that the port is free at once.
+        drop(self.tcp);
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(DRAIN_MAX, room.acquire_many(all)).await;
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<TlsAcceptor>,
+    core: Arc<Core>,
+    shutdown: Shutdown,
+) {
+    // Answers are small: waiting to fill a packet only adds delay.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => http(stream, peer, core, shutdown).await,
+        Some(acceptor) => {
+            if let Ok(Ok(stream)) =
+                tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await
+            {
+                http(stream, peer, core, shutdown).await;
+            }
+        }
+    }
+}
+
+async fn http<S>(stream: S, peer: IpAddr, core: Arc<Core>, mut shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut sealed = core.sealed();
+    let heard = Notify::new();
+    // The core has the tables; a router in between would only cost time.
+    let service = service_fn(|request| {
+        heard.notify_one();
+        let core = Arc::clone(&core);
+        async move { Ok::<_, Infallible>(answer(core, peer, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_MAX)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut shutdown) => {}
+        // The buffers of an idle connection hold its last request. One without any is left open: its
+        // first request may be on the way, and would find no answer.
+        () = async {
+            let _ = sealed.changed().await;
+            heard.notified().await;
+        } => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+async fn stopped(shutdown: &mut Shutdown) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Answer {
+    match cors::judge(&core, request.method(), request.headers()) {
+        Verdict::Silent => api(core, remote, request).await,
+        Verdict::Allowed(headers) => {
+            let mut answer = api(core, remote, request).await;
+            answer.headers_mut().extend(headers);
+            answer
+        }
+        Verdict::Answered(answer) => answer,
+    }
+}
+
+async fn api(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Answer {
+    let id = vault_crypto::uuid_v4(&*core.random);
+    let received = match tokio::time::timeout(
+        REQUEST_MAX,
+        receive(request, id.clone(), remote, (core.clock)()),
+    )
+    .await
+    {
+        Ok(Ok(received)) => received,
+        Ok(Err(refused)) => return respond_at_once(refused, &id),
+        Err(_) => {
+            return respond(
+                Err(Fault::invalid("the request took too long to arrive")),
+                &id,
+                false,
+            );
+        }
+    };
+    let head = received.head;
+    let request = received.request;
+    let reads = matches!(request.verb, Verb::Read | Verb::List);
+    let served = async move { AssertUnwindSafe(core.handle(&request)).catch_unwind().await };
+    // What has an effect runs on a task of its own and is finished even if the client hangs up: an
+    // effect always gets its closing audit record.
+    let served = match reads {
+        true => Either::Left(served),
+        false => Either::Right(
+            tokio::spawn(served).map(|joined| joined.unwrap_or_else(|error| Err(Box::new(error)))),
+        ),
+    };
+    let outcome = match tokio::time::timeout(REQUEST_MAX, served).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Fault::Internal("the request failed inside the server")),
+        Err(_) => Err(Fault::Internal("the request took too long")),
+    };
+    respond(outcome, &id, head)
+}

@@ -1,0 +1,13 @@
+//! Bytes <-> typed requests. Decides nothing.
+//!
+//! Order at the edge, so that the cheap refusals come first: connections, headers, path, size, JSON.
+
+mod cors;
+mod json;
+mod listener;
+mod query;
+mod receive;
+mod respond;
+pub mod tls;
+
+pub use listener::{Listener, Shutdown, bind};

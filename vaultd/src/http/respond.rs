@@ -1,0 +1,110 @@
+//! An outcome -> an HTTP response.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::json;
+
+use super::receive::Refused;
+use crate::core::envelope::{self, status_of};
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+use crate::engine::kv2;
+
+pub type Answer = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+pub fn respond(outcome: Result<Reply, Fault>, request_id: &str, head: bool) -> Answer {
+    let status = status_of(&outcome);
+    // A load balancer may ask for 204, which has no body.
+    let head = head || status == 204;
+    let mut response = match outcome {
+        Ok(Reply {
+            text: Some((kind, bytes)),
+            ..
+        }) => {
+            let mut response = Response::new(body(bytes, head));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            response
+        }
+        Ok(reply) => match envelope::encode(&reply, request_id) {
+            Ok(Some(bytes)) => json_response(bytes, head),
+            Ok(None) => Response::new(Full::default()),
+            Err(fault) => return respond(Err(fault), request_id, head),
+        },
+        Err(fault) => return refuse(&fault, status, request_id, head),
+    };
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    finish(response)
+}
+
+fn refuse(fault: &Fault, status: u16, request_id: &str, head: bool) -> Answer {
+    let errors = match fault {
+        Fault::Missing => json!({"errors": []}),
+        Fault::Denied => json!({"errors": ["1 error occurred:\n\t* permission denied\n\n"]}),
+        Fault::NotVersioned => {
+            let bytes = envelope::encode(&kv2::unknown_path(), request_id)
+                .ok()
+                .flatten()
+                .unwrap_or_default();
+            let mut response = json_response(bytes, head);
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            return finish(response);
+        }
+        fault => json!({"errors": [fault.to_string()]}),
+    };
+    let mut response = json_response(errors.to_string().into_bytes(), head);
+    if let Fault::Limited { retry_after } = fault {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+    }
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    finish(response)
+}
+
+pub fn respond_at_once(refused: Refused, request_id: &str) -> Answer {
+    match refused {
+        Refused::Fault(fault) => respond(Err(fault), request_id, false),
+        Refused::NotApi => respond(Err(Fault::Missing), request_id, false),
+        Refused::BadList => {
+            let mut response = json_response(br#"{"errors":[]}"#.to_vec(), false);
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            finish(response)
+        }
+        Refused::Moved(to) => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+            if let Ok(to) = HeaderValue::from_str(&to) {
+                response.headers_mut().insert(header::LOCATION, to);
+            }
+            finish(response)
+        }
+    }
+}
+
+fn json_response(bytes: Vec<u8>, head: bool) -> Answer {
+    let mut response = Response::new(body(bytes, head));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+fn body(bytes: Vec<u8>, head: bool) -> Full<Bytes> {
+    if head {
+        Full::default()
+    } else {
+        Full::from(bytes)
+    }
+}
+
+fn finish(mut response: Answer) -> Answer {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,24 @@
+//! vaultd: a sealed server for secrets that speaks the Vault HTTP API.
+//!
+//! ```text
+//! http      bytes <-> typed requests; TLS, limits, the one status mapping. Decides nothing.
+//! core      every request once: gate, authenticate, authorise, audit, engine, commit, audit
+//! policy    text -> rules -> decision       audit   open before the effect, close before the answer
+//! auth      who are you                     engine  what can it do
+//! barrier   the only door to the disk: names and values encrypted, bound to place, counted
+//! ```
+//! Arrows only point down this list.
+
+pub mod audit;
+pub mod auth;
+pub mod barrier;
+pub mod command;
+pub mod config;
+pub mod core;
+pub mod engine;
+pub mod hcl;
+pub mod http;
+pub mod memory;
+pub mod policy;
+pub mod server;
+pub mod stack;

@@ -1,0 +1,10 @@
+path "secret/data/x" {
+  comment = <<-EOT
+    Two lines,
+    both kept.
+    EOT
+  capabilities = [
+    "read", # why
+    "list",
+  ]
+}

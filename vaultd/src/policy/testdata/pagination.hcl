@@ -1,0 +1,5 @@
+path "secret/metadata/*" {
+  capabilities        = ["list", "scan"]
+  pagination_limit    = 100
+  required_parameters = ["limit"]
+}

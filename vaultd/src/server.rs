@@ -1,0 +1,219 @@
+//! Builds the parts, listens, reloads certificates, drains, seals on shutdown.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use vault_crypto::{Random, System};
+
+use crate::audit::{Broker, DeviceConfig};
+use crate::barrier::{Engine, Memory, SealRecord, Sqlite};
+use crate::config::{AuditConfig, Config, StorageConfig, TlsConfig};
+use crate::core::{Clock, Core, Settings, background};
+use crate::http::{self, tls};
+
+/// A server that listens.
+pub struct Server {
+    pub core: Arc<Core>,
+    pub addresses: Vec<(SocketAddr, bool)>,
+    /// The CA that clients trust, if the server made its own.
+    pub ca_file: Option<PathBuf>,
+    certificates: Vec<(tls::Files, Arc<ArcSwap<rustls::ServerConfig>>)>,
+    stop: watch::Sender<bool>,
+    listeners: tokio::task::JoinSet<()>,
+    signals: Signals,
+}
+
+/// Caught before anybody can see that the server runs: by default each of them would end it.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where real time comes from"
+        )]
+        Timestamp::now()
+    })
+}
+
+impl Server {
+    pub async fn start(config: &Config) -> Result<Server> {
+        let signals = Signals::catch()?;
+        let clock = system_clock();
+        let random: Arc<dyn Random> = Arc::new(System);
+        let (engine, storage_type) = match &config.storage {
+            StorageConfig::Memory => (Engine::Memory(Memory::new()), "inmem"),
+            StorageConfig::Sqlite { dir } => {
+                let engine =
+                    Sqlite::open(dir).with_context(|| format!("storage at {}", dir.display()))?;
+                (Engine::Sqlite(engine), "sqlite")
+            }
+        };
+        let storage = Arc::new(engine);
+        let audit = Arc::new(audit(&config.audit, &clock)?);
+        let record = SealRecord::load(&storage).await.context("storage")?;
+        let cluster_name = config
+            .cluster_name
+            .clone()
+            .unwrap_or_else(|| match &record {
+                Some(record) => format!("vaultd-{}", record.cluster.get(..8).unwrap_or("")),
+                None => "vaultd".to_owned(),
+            });
+        let settings = Settings {
+            compat_version: config.compat_version.clone(),
+            storage_type,
+            cluster_name,
+            ttl: config.ttl,
+            allow_generate_root: config.allow_generate_root,
+        };
+        let core = Arc::new(Core::new(
+            storage,
+            audit,
+            Arc::clone(&clock),
+            random,
+            settings,
+        ));
+        background::start(&core, config.verify_every);
+
+        let (stop, stopped) = watch::channel(false);
+        let mut server = Server {
+            core,
+            addresses: Vec::new(),
+            ca_file: None,
+            certificates: Vec::new(),
+            stop,
+            listeners: tokio::task::JoinSet::new(),
+            signals,
+        };
+        for listener in &config.listeners {
+            let tls =
+                server.certificate(config, listener.address, &listener.tls, clock().as_second())?;
+            let bound = http::bind(listener.address, tls.clone()).await;
+            let bound = bound.with_context(|| format!("cannot listen on {}", listener.address))?;
+            server.addresses.push((bound.address()?, tls.is_some()));
+            server
+                .listeners
+                .spawn(bound.serve(Arc::clone(&server.core), stopped.clone()));
+        }
+        Ok(server)
+    }
+
+    fn certificate(
+        &mut self,
+        config: &Config,
+        address: SocketAddr,
+        tls: &TlsConfig,
+        now: i64,
+    ) -> Result<Option<Arc<ArcSwap<rustls::ServerConfig>>>> {
+        let files = match tls {
+            TlsConfig::Off => return Ok(None),
+            TlsConfig::Files {
+                cert,
+                key,
+                allow_tls12,
+            } => tls::Files {
+                cert: cert.clone(),
+                key: key.clone(),
+                allow_tls12: *allow_tls12,
+            },
+            TlsConfig::Own { allow_tls12 } => {
+                let dir = match &config.storage {
+                    StorageConfig::Sqlite { dir } => dir.join("tls"),
+                    StorageConfig::Memory => {
+                        std::env::temp_dir().join(format!("vaultd-tls-{}", std::process::id()))
+                    }
+                };
+                let files = tls::own(&dir, address, now).context("own TLS certificate")?;
+                self.ca_file = Some(dir.join("ca.pem"));
+                tls::Files {
+                    allow_tls12: *allow_tls12,
+                    ..files
+                }
+            }
+        };
+        let shared = Arc::new(ArcSwap::new(tls::load(&files)?));
+        self.certificates.push((files, Arc::clone(&shared)));
+        Ok(Some(shared))
+    }
+
+    /// Serves until SIGTERM or SIGINT; SIGHUP reloads certificates and reopens audit files.
+    pub async fn run(mut self) -> Result<()> {
+        notify(&[
+            sd_notify::NotifyState::Ready,
+            sd_notify::NotifyState::Status("serving; see 'vaultctl status'"),
+        ]);
+        loop {
+            tokio::select! {
+                _ = self.signals.term.recv() => break,
+                _ = self.signals.int.recv() => break,
+                _ = self.signals.hup.recv() => self.reload(),
+            }
+        }
+        notify(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!("stopping");
+        let _ = self.stop.send(true);
+        while self.listeners.join_next().await.is_some() {}
+        self.core.seal().await;
+        self.core.close_storage().await;
+        Ok(())
+    }
+
+    /// Connections keep the certificate that they began with.
+    fn reload(&self) {
+        for (files, shared) in &self.certificates {
+            match tls::load(files) {
+                Ok(fresh) => {
+                    shared.store(fresh);
+                    tracing::info!(certificate = %files.cert.display(), "certificate reloaded");
+                }
+                Err(error) => {
+                    tracing::error!("certificate not reloaded, the old one stays: {error:#}")
+                }
+            }
+        }
+        self.core.audit.reopen();
+    }
+}
+
+/// systemd, if it started us.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}
+
+fn audit(devices: &[AuditConfig], clock: &Clock) -> Result<Broker> {
+    if devices.is_empty() {
+        return Ok(Broker::discard());
+    }
+    let devices = devices.iter().map(|device| match device {
+        AuditConfig::File { path, strict } => DeviceConfig::File {
+            path: absolute(path),
+            strict: *strict,
+        },
+        AuditConfig::Stdout => DeviceConfig::Stdout,
+    });
+    Broker::open(devices.collect(), Arc::clone(clock)).context("audit")
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
