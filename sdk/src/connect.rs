@@ -1,0 +1,102 @@
+//! From settings to a client that is logged in.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::renew::Life;
+use crate::retry::{fraction, random};
+use crate::{Builder, Client, Error, Startup};
+
+/// Between two looks at a server that is not ready: short enough to start
+/// soon after the unseal, long enough for a thousand waiting apps.
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+const WAIT_SPREAD: Duration = Duration::from_millis(1000);
+
+impl Client {
+    /// Everything from the environment: the settings of [`Client::from_env`]
+    /// and the login of [`Builder::login_from_env`].
+    pub async fn connect_from_env(startup: Startup) -> Result<Self, Error> {
+        Builder::from_env()?
+            .login_from_env()
+            .startup(startup)
+            .connect()
+            .await
+    }
+
+    /// One try: log in, or see that the given token is good, or at least
+    /// that the server answers.
+    async fn establish(&self) -> Result<(), Error> {
+        if self.can_log_in() {
+            return self.log_in().await.map(drop);
+        }
+        if self.token().is_some() {
+            return self.adopt_token().await;
+        }
+        let health = self.sys().health().await?;
+        match (health.initialized, health.sealed) {
+            (false, _) => Err(Error::Uninitialized),
+            (true, true) => Err(Error::Sealed),
+            (true, false) => Ok(()),
+        }
+    }
+
+    async fn adopt_token(&self) -> Result<(), Error> {
+        match self.lookup_self().await {
+            Ok(token) => {
+                self.inner.life.send_replace(Some(Life {
+                    since: Instant::now(),
+                    ttl: Duration::from_secs(token.ttl),
+                    renewable: token.renewable,
+                }));
+                Ok(())
+            }
+            // A good token that may not look at itself is used as it is.
+            Err(Error::Denied { .. }) => {
+                tracing::warn!("the token may not look itself up, so it is not renewed");
+                Ok(())
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+impl Builder {
+    /// Makes the client, logs in, and starts the renewal.
+    ///
+    /// # Errors
+    /// What [`Builder::build`] gives; the failure of the login; or, when
+    /// [`Startup`] says to wait, the last reason for waiting.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let startup = self.startup;
+        let client = self.build()?;
+        match startup {
+            Startup::FailFast => client.establish().await?,
+            Startup::WaitForUnseal(limit) => wait(&client, Instant::now() + limit).await?,
+        }
+        client.keep_alive();
+        Ok(client)
+    }
+}
+
+async fn wait(client: &Client, deadline: Instant) -> Result<(), Error> {
+    let mut last = Error::Timeout;
+    while let Ok(result) = timeout_at(deadline, client.establish()).await {
+        match result {
+            Err(failure) if is_worth_waiting(&failure) => last = failure,
+            decided => return decided,
+        }
+        tracing::info!(reason = %last, addr = client.addr(), "waiting for the server");
+        let pause = SHORTEST_WAIT + fraction(WAIT_SPREAD, random());
+        if Instant::now() + pause >= deadline {
+            break;
+        }
+        sleep(pause).await;
+    }
+    Err(last)
+}
+
+/// Standby answers with these; the rest is the server being away.
+fn is_worth_waiting(failure: &Error) -> bool {
+    failure.is_retryable() || matches!(failure.status(), Some(429 | 472 | 473))
+}
