@@ -1,0 +1,200 @@
+//! The command tree.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::{
+    audit, auth, completion, doctor, get, kv, lease, login, operator, policy, raw, run, secrets,
+    server, token, whoami,
+};
+use crate::output::Format;
+
+const HELP: &str = "\
+{about}
+
+Usage: vaultctl [OPTIONS] COMMAND ...      help on one command: vaultctl COMMAND --help
+
+Start
+  status, doctor           is the server there, sealed, trusted? check everything
+  login, logout, whoami    get a token and keep it; give it back; who am I
+Secrets
+  kv                       get put patch delete undelete destroy list metadata
+                           rollback edit diff
+  get REF                  one value: vaultctl get secret/app#password
+  run -s REF -- CMD        start CMD with secrets in its environment
+  read write patch delete list   any API path
+  unwrap                   open a wrapping token
+Access
+  token                    create lookup renew revoke capabilities
+  policy                   read write list delete fmt test
+  secrets, auth            enable disable list tune move
+  lease                    lookup renew revoke
+Server
+  operator                 init unseal seal status rekey rotate verify generate-root
+  audit                    verify tail list enable disable
+This program
+  completion, man, version
+
+Values: k=v  k=@file  k=- (stdin)  k (asks, hidden)  - or @file.json (JSON)
+References: [vault://]mount/path[#key]
+
+Options
+  -o, --format FORMAT      table, json or yaml
+      --field NAME         only this field
+  -r, --reveal             show secrets on a terminal
+      --address URL        default VAULT_ADDR, else https://127.0.0.1:8200
+      --ca-cert FILE       default VAULT_CACERT
+      --namespace, --wrap-ttl, --header, --client-cert, --client-key
+      --tls-server-name, --tls-skip-verify
+  -y, --yes                do not ask before destroying something
+  -h, --help  -V, --version
+
+Environment: BAO_* first, then VAULT_* (ADDR, TOKEN, CACERT, NAMESPACE, FORMAT, ...)
+Exit codes: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; run: the command's
+";
+
+/// Command line of vaultd, a Vault-compatible secrets manager.
+#[derive(Parser)]
+#[command(name = "vaultctl", version, help_template = HELP, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Print as this
+    #[arg(
+        short = 'o',
+        long,
+        alias = "output",
+        global = true,
+        value_name = "FORMAT"
+    )]
+    pub(crate) format: Option<Format>,
+    /// Print only this field
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) field: Option<String>,
+    /// Show secrets on a terminal
+    #[arg(short, long, global = true)]
+    pub(crate) reveal: bool,
+    /// Server [default: VAULT_ADDR, then https://127.0.0.1:8200]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) address: Option<String>,
+    /// Trust only this CA file (PEM) [default: VAULT_CACERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// Client certificate (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Key of the client certificate (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// Expect this name in the server's certificate
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tls_server_name: Option<String>,
+    /// Do not check the server's certificate: anyone can read what you send
+    #[arg(long, global = true)]
+    pub(crate) tls_skip_verify: bool,
+    /// Namespace [default: VAULT_NAMESPACE]
+    #[arg(long, alias = "ns", global = true, value_name = "PATH")]
+    pub(crate) namespace: Option<String>,
+    /// Have the answer wrapped in a token that lives this long
+    #[arg(long, global = true, value_name = "TTL")]
+    pub(crate) wrap_ttl: Option<String>,
+    /// Send this header too
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// Do not ask before destroying something
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+    /// Accepted for Vault's sake: nothing here waits for a person who is not there
+    #[arg(long, global = true, hide = true)]
+    pub(crate) non_interactive: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Whether the server is initialised and unsealed [exit 0 unsealed, 1 error, 2 sealed]
+    Status,
+    /// Check everything between you and the server
+    Doctor(doctor::Args),
+    /// Get a token and keep it in ~/.vault-token
+    Login(login::Args),
+    /// Revoke the token and remove it from this machine
+    Logout,
+    /// The token in use: name, policies, time left
+    Whoami,
+    /// Secrets, versioned
+    #[command(subcommand)]
+    Kv(kv::Command),
+    /// Print one value, or all values of one secret
+    Get(get::Args),
+    /// Start a command with secrets in its environment
+    Run(run::Args),
+    /// Read any API path
+    Read(raw::Read),
+    /// Write any API path
+    Write(raw::Write),
+    /// Change some fields at any API path
+    Patch(raw::Write),
+    /// Delete any API path
+    Delete(raw::Delete),
+    /// List any API path
+    List(raw::List),
+    /// Open a wrapping token, once
+    Unwrap(raw::Unwrap),
+    /// Tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Policies
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Secret engines and where they are mounted
+    #[command(subcommand)]
+    Secrets(secrets::Command),
+    /// Login methods and where they are mounted
+    #[command(subcommand)]
+    Auth(auth::Command),
+    /// Leases
+    #[command(subcommand)]
+    Lease(lease::Command),
+    /// The server itself
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// Audit logs
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Completion for a shell, to stdout
+    Completion(completion::Completion),
+    /// Manual pages
+    Man(completion::Man),
+    /// Version of this program
+    Version,
+    /// Print what is in use
+    #[command(subcommand, hide = true)]
+    Print(whoami::Print),
+    /// Start vaultd
+    #[command(hide = true)]
+    Server(server::Args),
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

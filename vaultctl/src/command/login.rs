@@ -1,0 +1,203 @@
+//! `login` and `logout`.
+//!
+//! Promise: the token is never printed unless `--print-token` asks for it, not even when it
+//! cannot be stored.
+
+use serde_json::{Map, Value, json};
+use vault_sdk::{Call, Secret};
+
+use super::raw::stdin_line;
+use crate::error::{Outcome, local, plain, remote};
+use crate::input::{self, Process, Source};
+use crate::output::{Content, Format, Rows};
+use crate::prompt;
+use crate::session::{Session, TokenFile, TokenSource};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Login method: token, approle, userpass or any other that takes fields
+    #[arg(short, long, default_value = "token")]
+    method: String,
+    /// Where the method is mounted, if not under its own name
+    #[arg(long, alias = "mount")]
+    path: Option<String>,
+    /// Print the token (for scripts that cannot read ~/.vault-token)
+    #[arg(long, alias = "token-only")]
+    print_token: bool,
+    /// Do not keep the token
+    #[arg(long)]
+    no_store: bool,
+    /// Accepted for Vault's sake: the token is never printed anyway
+    #[arg(long, hide = true)]
+    no_print: bool,
+    /// A token, or the method's fields: role_id=… secret_id=@FILE, username=…, k (asks, hidden)
+    values: Vec<String>,
+}
+
+pub(crate) async fn run(session: &Session, args: Args) -> Outcome {
+    let body = match args.method.as_str() {
+        "token" => with_token(session, &args).await?,
+        _ => with_fields(session, &args).await?,
+    };
+    let token = body["auth"]["client_token"]
+        .as_str()
+        .filter(|t| !t.is_empty());
+    let token = Secret::new(token.ok_or_else(|| {
+        remote(
+            "the server logged nobody in",
+            "check the method and its fields",
+        )
+    })?);
+    if !args.no_store {
+        TokenFile::usual()?.store(&token)?;
+        warn_if_shadowed(session);
+    }
+    if args.print_token || session.out.field.as_deref() == Some("token") {
+        return session.out.value(&json!(token.expose()), Content::Open);
+    }
+    tell(session, body, args.no_store)
+}
+
+/// Prints who one has become, without the token.
+fn tell(session: &Session, mut body: Value, no_store: bool) -> Outcome {
+    if let Some(auth) = body["auth"].as_object_mut() {
+        auth.remove("client_token");
+    }
+    if session.out.format != Format::Table {
+        return session.out.document(&body);
+    }
+    let rows: Rows = crate::output::auth_rows(&body["auth"]);
+    if session.out.field.is_some() {
+        return session.out.rows(&rows, Content::Open);
+    }
+    let kept = if no_store {
+        "the token was not kept"
+    } else {
+        "the token is kept for the next commands"
+    };
+    session
+        .out
+        .done(&format!("You are now authenticated; {kept}.\n"))?;
+    session.out.rows(&rows, Content::Open)
+}
+
+/// A token that the caller already has: looked up, so that a wrong one is never stored.
+async fn with_token(session: &Session, args: &Args) -> Outcome<Value> {
+    let token = match args.values.as_slice() {
+        [] => prompt::hidden("Token", "give - and the token on stdin")?.to_string(),
+        [one] if one == "-" => stdin_line()?,
+        [one] => match one.strip_prefix("token=") {
+            Some("-") => stdin_line()?,
+            Some(path) if path.starts_with('@') => {
+                let bytes = Process::default().file(path[1..].as_ref())?;
+                String::from_utf8(bytes).map_err(|_| plain("the token file is not text"))?
+            }
+            Some(token) => token.to_owned(),
+            None => one.clone(),
+        },
+        _ => {
+            return Err(local(
+                "a login by token takes one token",
+                "vaultctl login, and type it when asked",
+            ));
+        }
+    };
+    let token = Secret::new(token.trim());
+    session.client.set_token(Some(token.clone()));
+    let answer = session.send(Call::get("auth/token/lookup-self")).await?;
+    let data = answer.data();
+    Ok(json!({ "auth": {
+        "client_token": token.expose(),
+        "accessor": data["accessor"],
+        "lease_duration": data["ttl"],
+        "renewable": data["renewable"],
+        "token_policies": data["policies"],
+        "identity_policies": data["identity_policies"],
+        "policies": data["policies"],
+        "metadata": data["meta"],
+    }}))
+}
+
+/// Any method whose login takes named fields.
+async fn with_fields(session: &Session, args: &Args) -> Outcome<Value> {
+    let mut fields = input::object(&args.values, &mut Process::default())?;
+    let mount = args
+        .path
+        .as_deref()
+        .unwrap_or(&args.method)
+        .trim_matches('/');
+    let path = match args.method.as_str() {
+        "userpass" | "ldap" | "okta" | "radius" => {
+            let user = take(&mut fields, "username")?;
+            ask_missing(&mut fields, "password", "Password")?;
+            format!("auth/{mount}/login/{user}")
+        }
+        "approle" => {
+            if !fields.contains_key("role_id") {
+                let role_id = take(&mut fields, "role_id")?;
+                fields.insert("role_id".into(), role_id.into());
+            }
+            ask_missing(&mut fields, "secret_id", "Secret id")?;
+            format!("auth/{mount}/login")
+        }
+        _ => format!("auth/{mount}/login"),
+    };
+    let call = Call::post(path, Value::Object(fields)).no_token();
+    Ok(session.send(call).await?.body)
+}
+
+/// A field that is not secret and has to be given.
+fn take(fields: &mut Map<String, Value>, key: &str) -> Outcome<String> {
+    if let Some(Value::String(text)) = fields.remove(key) {
+        return Ok(text);
+    }
+    crate::session::setting(&key.to_ascii_uppercase())
+        .ok_or_else(|| local(format!("{key} is missing"), format!("add {key}=…")))
+}
+
+/// A secret field: from its file, its variable, or the terminal.
+fn ask_missing(fields: &mut Map<String, Value>, key: &str, question: &str) -> Outcome {
+    if fields.contains_key(key) {
+        return Ok(());
+    }
+    let upper = key.to_ascii_uppercase();
+    let text = if let Some(path) = crate::session::setting(&format!("{upper}_FILE")) {
+        prompt::passphrase_file(path.as_ref())?
+    } else if let Some(text) = crate::session::setting(&upper) {
+        text.into()
+    } else {
+        prompt::hidden(
+            question,
+            &format!("give {key}=@FILE, or {key}=- and the value on stdin"),
+        )?
+    };
+    fields.insert(key.to_owned(), Value::String(text.to_string()));
+    Ok(())
+}
+
+fn warn_if_shadowed(session: &Session) {
+    if let TokenSource::Environment(name) = session.token_source {
+        eprintln!("warning: {name} is set and goes before the token just kept; unset it");
+    }
+}
+
+/// Revokes the token in use and forgets it.
+pub(crate) async fn logout(session: &Session) -> Outcome {
+    let revoked = match session.client.token() {
+        None => return session.out.done("There is no token to give back."),
+        Some(_) => {
+            session
+                .send(Call::post("auth/token/revoke-self", json!({})))
+                .await
+        }
+    };
+    TokenFile::usual()?.erase()?;
+    if let TokenSource::Environment(name) = session.token_source {
+        eprintln!("note: {name} still holds the revoked token; unset it");
+    }
+    if revoked.is_err() {
+        eprintln!("warning: the token is gone from here, but the server has not revoked it");
+    }
+    revoked?;
+    session.out.done("The token is revoked and removed.")
+}
