@@ -1,0 +1,15 @@
+//! Starts the real programs and talks to them over real sockets.
+//!
+//! ```no_run
+//! let vault = vault_tests::Vault::ready();
+//! let answer = vault.call("GET", "sys/mounts", Some(&vault.root), None);
+//! assert_eq!(answer.status, 200);
+//! ```
+
+pub mod http;
+pub mod process;
+mod vault;
+
+pub use http::{Answer, Request};
+pub use process::{Options, Process, program};
+pub use vault::{Init, Vault};
