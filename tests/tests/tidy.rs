@@ -26,16 +26,11 @@ const LONGER: &[(&str, usize)] = &[
 /// What each layer of `vaultd/src` may use. Arrows point down; `VOCABULARY` is shared.
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["core", "engine"]),
-    (
-        "core",
-        &["audit", "auth", "barrier", "engine", "hcl", "policy"],
-    ),
-    ("auth", &["barrier", "policy"]),
-    ("engine", &["barrier", "policy"]),
-    ("policy", &["hcl"]),
+    ("core", &["audit", "auth", "barrier", "engine"]),
+    ("auth", &["barrier"]),
+    ("engine", &["barrier"]),
     ("audit", &[]),
     ("barrier", &[]),
-    ("hcl", &[]),
 ];
 
 /// What engines and methods share with `core`: the types of a request and its answer, no deeds.
@@ -53,6 +48,7 @@ const WITH_HEADERS: &[&str] = &[
     "vaultd/src",
     "vaultd/crypto/src",
     "vaultd/audit/src",
+    "vaultd/policy/src",
     "vaultctl/src",
     "sdk/src",
     "proto/src",

@@ -16,9 +16,10 @@ pub mod command;
 pub mod config;
 pub mod core;
 pub mod engine;
-pub mod hcl;
 pub mod http;
 pub mod memory;
-pub mod policy;
 pub mod server;
 pub mod stack;
+
+pub use vault_policy as policy;
+pub use vault_policy::hcl;

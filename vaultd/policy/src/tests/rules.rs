@@ -124,7 +124,7 @@ fn list_is_looked_up_in_four_steps() {
 
 #[test]
 fn a_trailing_slash_does_not_dodge_a_deny() {
-    let acl = acl(include_str!("../testdata/deny-private.hcl"));
+    let acl = acl(include_str!("../../testdata/deny-private.hcl"));
     for (path, allowed) in [
         ("foo/", false),
         ("foo/metadata/", true),
@@ -185,7 +185,7 @@ fn the_same_path_adds_up_over_policies() {
 
 #[test]
 fn old_style_policies_are_capabilities() {
-    let acl = acl(include_str!("../testdata/legacy.hcl"));
+    let acl = acl(include_str!("../../testdata/legacy.hcl"));
     let set = |path: &str| acl.capabilities(path);
     assert_eq!(
         set("secret/a/x"),
@@ -512,7 +512,7 @@ fn what_cannot_be_enforced_is_not_granted() {
 
 #[test]
 fn templates_fill_one_segment_or_drop_the_rule() {
-    let policies = [policy(include_str!("../testdata/templated.hcl"))];
+    let policies = [policy(include_str!("../../testdata/templated.hcl"))];
     let with = |vars: &[(&str, &str)]| Acl::compile(policies.iter(), &Vars(vars), now());
     let acl = with(&[
         ("identity.entity.id", "e1"),

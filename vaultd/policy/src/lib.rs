@@ -12,6 +12,7 @@ mod builtin;
 mod capability;
 mod decide;
 mod explain;
+pub mod hcl;
 mod merge;
 mod name;
 mod parameters;

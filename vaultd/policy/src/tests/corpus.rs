@@ -3,30 +3,46 @@
 use super::*;
 
 const CORPUS: [(&str, &str, usize); 16] = [
-    ("admin", include_str!("../testdata/admin.hcl"), 9),
-    ("app-kv2", include_str!("../testdata/app-kv2.hcl"), 2),
-    ("ci-deploy", include_str!("../testdata/ci-deploy.hcl"), 3),
-    ("client", include_str!("../testdata/client.json"), 2),
+    ("admin", include_str!("../../testdata/admin.hcl"), 9),
+    ("app-kv2", include_str!("../../testdata/app-kv2.hcl"), 2),
+    ("ci-deploy", include_str!("../../testdata/ci-deploy.hcl"), 3),
+    ("client", include_str!("../../testdata/client.json"), 2),
     (
         "control-group",
-        include_str!("../testdata/control-group.hcl"),
+        include_str!("../../testdata/control-group.hcl"),
         1,
     ),
     (
         "deny-private",
-        include_str!("../testdata/deny-private.hcl"),
+        include_str!("../../testdata/deny-private.hcl"),
         3,
     ),
-    ("expiring", include_str!("../testdata/expiring.hcl"), 1),
-    ("heredoc", include_str!("../testdata/heredoc.hcl"), 1),
-    ("kv1-browse", include_str!("../testdata/kv1-browse.hcl"), 5),
-    ("legacy", include_str!("../testdata/legacy.hcl"), 4),
-    ("list-form", include_str!("../testdata/list-form.json"), 2),
-    ("pagination", include_str!("../testdata/pagination.hcl"), 1),
-    ("parameters", include_str!("../testdata/parameters.hcl"), 1),
-    ("templated", include_str!("../testdata/templated.hcl"), 3),
-    ("transit", include_str!("../testdata/transit.hcl"), 4),
-    ("wrapping", include_str!("../testdata/wrapping.hcl"), 1),
+    ("expiring", include_str!("../../testdata/expiring.hcl"), 1),
+    ("heredoc", include_str!("../../testdata/heredoc.hcl"), 1),
+    (
+        "kv1-browse",
+        include_str!("../../testdata/kv1-browse.hcl"),
+        5,
+    ),
+    ("legacy", include_str!("../../testdata/legacy.hcl"), 4),
+    (
+        "list-form",
+        include_str!("../../testdata/list-form.json"),
+        2,
+    ),
+    (
+        "pagination",
+        include_str!("../../testdata/pagination.hcl"),
+        1,
+    ),
+    (
+        "parameters",
+        include_str!("../../testdata/parameters.hcl"),
+        1,
+    ),
+    ("templated", include_str!("../../testdata/templated.hcl"), 3),
+    ("transit", include_str!("../../testdata/transit.hcl"), 4),
+    ("wrapping", include_str!("../../testdata/wrapping.hcl"), 1),
 ];
 
 /// Everything a policy says, without positions.
