@@ -196,13 +196,36 @@ pub fn within(nets: &[IpNet], remote: IpAddr) -> bool {
     nets.is_empty() || nets.iter().any(|net| net.contains(&remote.to_canonical()))
 }
 
+/// Who logged in, as the method knows it. With the mount's accessor it names one entity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alias {
+    /// Canonical, from the authenticator and never from the request's text (approle: the role id).
+    /// Empty: the login has no entity.
+    pub name: String,
+    /// What policy templates may use. The same for every login of this alias, since it replaces
+    /// what the last login said: nothing of a single credential (a secret id, a session).
+    pub metadata: BTreeMap<String, String>,
+    /// Groups that the method vouches for (claims, organisational units): external groups whose
+    /// alias has one of these names hold the entity until its next login.
+    pub groups: Vec<String>,
+}
+
+impl Alias {
+    /// No metadata and no groups.
+    pub fn named(name: impl Into<String>) -> Alias {
+        Alias {
+            name: name.into(),
+            ..Alias::default()
+        }
+    }
+}
+
 /// A proven identity, and the token that it gets.
 #[derive(Debug, Clone, Default)]
 pub struct Login {
     pub params: TokenParams,
-    /// The method's name for who logged in (approle: the role id). From the authenticator, never
-    /// from the request's text.
-    pub alias: String,
+    /// Whose entity it is. Core finds or makes the entity; the method does nothing for it.
+    pub alias: Alias,
     pub display_name: String,
     /// Shown with the token.
     pub metadata: BTreeMap<String, String>,

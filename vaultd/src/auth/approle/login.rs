@@ -14,7 +14,7 @@ use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
-use crate::core::login::{Login, TokenParams, within};
+use crate::core::login::{Alias, Login, TokenParams, within};
 use crate::core::reply::Reply;
 
 /// Stands for a role that is not there. No role has this name or generation.
@@ -140,7 +140,11 @@ fn identity(name: String, role: Role, secret_id: Option<SecretId>) -> Reply {
     metadata.insert("role_name".to_owned(), name.clone());
     Reply::login(Login {
         params,
-        alias: role.role_id,
+        alias: Alias {
+            name: role.role_id,
+            metadata: [("role_name".to_owned(), name.clone())].into(),
+            groups: Vec::new(),
+        },
         display_name: "approle".to_owned(),
         metadata,
         role: name,

@@ -8,7 +8,7 @@ use super::model::{Password, User, UserName};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
-use crate::core::login::{Login, TokenParams, within};
+use crate::core::login::{Alias, Login, TokenParams, within};
 use crate::core::reply::Reply;
 use crate::core::slow::Outside;
 
@@ -61,7 +61,7 @@ pub(super) async fn login(
     let mount = ctx.mount.name().trim_end_matches('/').replace('/', "-");
     Ok(Reply::login(Login {
         params: user.token,
-        alias: name.clone(),
+        alias: Alias::named(name.clone()),
         display_name: format!("{mount}-{name}"),
         metadata: [("username".to_owned(), name.clone())].into(),
         // In one spelling, so that revoking by prefix finds all of a user's tokens.

@@ -17,7 +17,7 @@ async fn a_login_gets_the_roles_token() {
         .await;
     let login = f.login(&role_id, &format!(" {secret}\n")).await.unwrap();
     assert_eq!(
-        (login.alias, login.role, login.display_name),
+        (login.alias.name, login.role, login.display_name),
         (role_id, "a".into(), "approle".into())
     );
     assert_eq!(login.metadata["role_name"], "a");

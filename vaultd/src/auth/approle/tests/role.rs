@@ -268,7 +268,7 @@ async fn role_ids_are_unique_and_follow_their_role() {
         .map(drop)
         .unwrap();
     assert_eq!(error(f.login(&first, &secret).await), REFUSED);
-    assert_eq!(f.login("other", &secret).await.unwrap().alias, "other");
+    assert_eq!(f.login("other", &secret).await.unwrap().alias.name, "other");
     f.write("role/b/role-id", json!({ "role_id": first }))
         .await
         .map(drop)
