@@ -44,7 +44,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::List(args) => raw::list(&session()?, args).await,
         Command::Unwrap(args) => raw::unwrap(&session()?, args).await,
         Command::Token(command) => token::run(&session()?, command).await,
-        Command::Policy(command) => policy::run(&session, command).await,
+        Command::Policy(command) => policy::run(&session, globals, face, command).await,
         Command::Secrets(command) => secrets::run(&session()?, command).await,
         Command::Auth(command) => auth::run(&session()?, command).await,
         Command::Lease(command) => lease::run(&session()?, command).await,

@@ -8,6 +8,7 @@ mod argv;
 mod command;
 mod duration;
 mod error;
+mod explanation;
 mod input;
 mod mount;
 mod output;

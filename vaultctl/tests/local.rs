@@ -314,3 +314,80 @@ fn a_reader_that_goes_away_is_no_crash() {
     let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
     assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
 }
+
+#[test]
+fn policies_in_files_are_tested_without_a_server() {
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let app = file(
+        "app.hcl",
+        "# the app\npath \"secret/data/app/*\" { capabilities = [\"read\"] }\n\
+         path \"secret/data/{{identity.entity.name}}/*\" { capabilities = [\"list\"] }\n",
+    );
+    let ops = file(
+        "ops.json",
+        r#"{"path": {"secret/data/app/db": {"capabilities": ["deny"]}}}"#,
+    );
+    let test =
+        |more: &[&str]| run(&[&["policy", "test", app.as_str(), ops.as_str()], more].concat());
+
+    let allowed = test(&["--path", "secret/data/app/x", "--as", "app"]);
+    assert_eq!(allowed.status.code(), Some(0), "{}", stderr(&allowed));
+    assert!(
+        stdout(&allowed).contains("(app line 2)"),
+        "{}",
+        stdout(&allowed)
+    );
+
+    let missing = test(&[
+        "--path",
+        "secret/data/app/x",
+        "--as",
+        "app",
+        "--capability",
+        "update",
+    ]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(
+        stdout(&missing).contains("capabilities = [\"read\", \"update\"]"),
+        "{}",
+        stdout(&missing)
+    );
+
+    // Both policies: the deny of one path outranks the other's rule, and says so.
+    let denied = test(&["--path", "secret/data/app/db", "-o", "json"]);
+    assert_eq!(denied.status.code(), Some(2));
+    let told: serde_json::Value = serde_json::from_slice(&denied.stdout).unwrap();
+    assert_eq!(told["rule"]["from"][0]["policy"], "ops");
+    assert_eq!(told["lost"][0]["from"][0]["line"], 2);
+    assert!(told["suggestion"].is_null(), "{told}");
+
+    let templated = [
+        "--path",
+        "secret/data/bob/x",
+        "--capability",
+        "list",
+        "--as",
+        "app",
+    ];
+    assert_eq!(test(&templated).status.code(), Some(2));
+    let named = [&templated[..], &["--var", "identity.entity.name=bob"]].concat();
+    assert_eq!(test(&named).status.code(), Some(0));
+    let default = ["--path", "auth/token/lookup-self", "--as", "default"];
+    assert_eq!(test(&default).status.code(), Some(0));
+
+    for wrong in [
+        &["--path", "a", "--as", "nobody"][..],
+        &["--path", "a", "--capability", "fly"],
+    ] {
+        assert_eq!(test(wrong).status.code(), Some(1), "{wrong:?}");
+    }
+    let broken = file("broken.hcl", "path \"a\" {\n  capabilities = [\"reed\"]\n}");
+    let refused = run(&["policy", "test", &broken, "--path", "a"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("line 2"), "{}", stderr(&refused));
+}

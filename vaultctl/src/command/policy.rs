@@ -1,15 +1,18 @@
 //! `policy read|write|list|delete|fmt|test`.
 
 mod layout;
+mod test;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vault_sdk::Call;
 
-use super::raw::{capabilities, keys, strings};
-use crate::error::{Failure, Outcome, file, local, plain};
+use super::raw::keys;
+use crate::args::Globals;
+use crate::argv::Face;
+use crate::error::{Outcome, file, local, plain};
 use crate::output::{Content, Format, stdout};
 use crate::prompt;
 use crate::session::Session;
@@ -33,18 +36,19 @@ pub(crate) enum Command {
         /// HCL; `-` reads stdin and writes stdout
         file: PathBuf,
     },
-    /// Whether a token may do something: exit 0 yes, 2 no
-    Test {
-        path: String,
-        /// create, read, update, patch, delete, list or sudo
-        capability: String,
-        /// Ask about the token with this accessor; without it the token in use
-        #[arg(long)]
-        accessor: Option<String>,
-    },
+    /// Whether policies allow something, and which rule decides: exit 0 yes, 2 no
+    ///
+    /// With --path the policies are files and no server is asked. Otherwise the two words are
+    /// PATH CAPABILITY, and the server answers for the token in use.
+    Test(test::Args),
 }
 
-pub(crate) async fn run(session: &dyn Fn() -> Outcome<Session>, command: Command) -> Outcome {
+pub(crate) async fn run(
+    session: &dyn Fn() -> Outcome<Session>,
+    globals: &Globals,
+    face: Face,
+    command: Command,
+) -> Outcome {
     match command {
         Command::Read { name } => read(&session()?, &name).await,
         Command::Write { name, file } => {
@@ -80,11 +84,7 @@ pub(crate) async fn run(session: &dyn Fn() -> Outcome<Session>, command: Command
                 .await
         }
         Command::Fmt { file } => format(&file),
-        Command::Test {
-            path,
-            capability,
-            accessor,
-        } => test(&session()?, &path, &capability, accessor).await,
+        Command::Test(args) => test::run(session, globals, face, args).await,
     }
 }
 
@@ -126,65 +126,4 @@ fn format(path: &Path) -> Outcome {
         stdout(format!("{}\n", path.display()).as_bytes())?;
     }
     Ok(())
-}
-
-async fn test(
-    session: &Session,
-    path: &str,
-    capability: &str,
-    accessor: Option<String>,
-) -> Outcome {
-    let known = [
-        "create", "read", "update", "patch", "delete", "list", "sudo",
-    ];
-    if !known.contains(&capability) {
-        return Err(local(
-            "that is not a capability",
-            format!("it is one of: {}", known.join(", ")),
-        ));
-    }
-    let path = path.trim_start_matches('/').to_owned();
-    let found = match accessor {
-        None => capabilities(session, std::slice::from_ref(&path))
-            .await?
-            .remove(&path)
-            .unwrap_or_default(),
-        Some(accessor) => {
-            let body = json!({ "accessor": accessor, "paths": [path] });
-            strings(
-                &session
-                    .send(Call::post("sys/capabilities-accessor", body))
-                    .await?
-                    .data()[path.as_str()],
-            )
-        }
-    };
-    let allowed = found.iter().any(|c| c == "root" || c == capability);
-    let document: Value = json!({ "path": path, "capability": capability, "allowed": allowed, "capabilities": found });
-    if session.out.format == Format::Table {
-        let verdict = if allowed { "allowed" } else { "denied" };
-        session.out.line(&format!(
-            "{verdict}: {capability} on {path}; the token has there: {}",
-            found.join(", ")
-        ))?;
-        if !allowed {
-            session.out.line(&format!(
-                "This rule would allow it:\n{}",
-                rule(&path, capability)
-            ))?;
-        }
-    } else {
-        session.out.document(&document)?;
-    }
-    if allowed {
-        Ok(())
-    } else {
-        Err(Failure::Silent(2))
-    }
-}
-
-/// The smallest rule that allows it.
-fn rule(path: &str, capability: &str) -> String {
-    let path = path.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("path \"{path}\" {{\n  capabilities = [\"{capability}\"]\n}}")
 }

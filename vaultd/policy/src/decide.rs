@@ -180,7 +180,9 @@ fn refusal(rule: &Matched, ask: &Ask<'_>) -> Option<Reason> {
     }
     use Capability::{Create, Patch, Read, Update};
     match ask.capability {
-        Create | Read | Update | Patch => parameters::check(rule, ask.parameters),
+        Create | Read | Update | Patch => {
+            parameters::check(rule, ask.parameters).map(|(reason, _)| reason)
+        }
         _ => None,
     }
 }

@@ -1,20 +1,52 @@
 //! A decision with everything that led to it, for `policy test` and `why`.
 
-use super::{Acl, Ask, Capability, Decision, Matched, Pattern, Reason};
+use super::{
+    Acl, Ask, Capability, CapabilitySet, Decision, Inferior, Matched, Pattern, Reason, parameters,
+};
 
 #[derive(Debug)]
 pub struct Explanation<'a> {
     pub decision: Decision<'a>,
     /// Other rules that cover the path; the most specific first. They do not count.
-    pub losers: Vec<&'a Matched>,
+    pub losers: Vec<Loser<'a>>,
+    /// The parameter that the winner refuses, or misses; lower-cased.
+    pub parameter: Option<String>,
     /// The smallest rule, as policy text, that would allow it when added to some
-    /// policy; `None` if it is allowed, or if no added rule can help.
+    /// policy, and takes nothing away; `None` if it is allowed, or if no added rule can help.
     pub suggestion: Option<String>,
+}
+
+/// A rule that covers the path and does not count.
+#[derive(Debug)]
+pub struct Loser<'a> {
+    pub rule: &'a Matched,
+    pub why: Inferior,
 }
 
 /// Decides as [`Acl::decide`] does, and tells the whole story. Looks at every rule.
 pub fn explain<'a>(acl: &'a Acl, ask: &Ask<'_>) -> Explanation<'a> {
     let decision = acl.decide(ask);
+    let parameter = match decision.reason {
+        Reason::ParameterMissing | Reason::ParameterDenied | Reason::ParameterNotAllowed => {
+            decision
+                .winner
+                .and_then(|rule| parameters::check(rule, ask.parameters))
+                .map(|(_, key)| key)
+        }
+        _ => None,
+    };
+    Explanation {
+        losers: losers(acl, ask, decision.winner),
+        parameter,
+        suggestion: suggestion(&decision, ask),
+        decision,
+    }
+}
+
+fn losers<'a>(acl: &'a Acl, ask: &Ask<'_>, winner: Option<&'a Matched>) -> Vec<Loser<'a>> {
+    let Some(winner) = winner else {
+        return Vec::new();
+    };
     let directory = ask
         .path
         .strip_suffix('/')
@@ -22,24 +54,20 @@ pub fn explain<'a>(acl: &'a Acl, ask: &Ask<'_>) -> Explanation<'a> {
     let covers = |rule: &&Matched| {
         rule.pattern.matches(ask.path) || directory.is_some_and(|path| rule.pattern.matches(path))
     };
-    let lost = |rule: &&Matched| !decision.winner.is_some_and(|w| std::ptr::eq(w, *rule));
-    Explanation {
-        losers: acl
-            .rules()
-            .iter()
-            .rev()
-            .filter(covers)
-            .filter(lost)
-            .collect(),
-        suggestion: suggestion(&decision, ask),
-        decision,
-    }
+    let best = winner.pattern.rank();
+    let others = acl.rules().iter().rev().filter(covers);
+    others
+        .filter(|rule| !std::ptr::eq(winner, *rule))
+        .map(|rule| Loser {
+            rule,
+            why: rule.pattern.rank().inferior_to(&best),
+        })
+        .collect()
 }
 
 fn suggestion(decision: &Decision<'_>, ask: &Ask<'_>) -> Option<String> {
-    let exact = decision
-        .winner
-        .is_some_and(|rule| rule.pattern.as_str() == ask.path);
+    let winner = decision.winner;
+    let exact = winner.is_some_and(|rule| rule.pattern.as_str() == ask.path);
     let helps = match decision.reason {
         Reason::NoRule | Reason::MissingCapability | Reason::SudoNeeded => true,
         // A deny of the very path stays, whatever is added.
@@ -51,10 +79,18 @@ fn suggestion(decision: &Decision<'_>, ask: &Ask<'_>) -> Option<String> {
     if !helps || !literal {
         return None;
     }
-    let sudo = if ask.sudo_needed { ", \"sudo\"" } else { "" };
+    // A rule of its own hides the one that won so far, with what that grants.
+    let kept = winner
+        .filter(|rule| !exact && !rule.is_deny())
+        .map_or(CapabilitySet::EMPTY, |rule| rule.capabilities);
+    let mut wanted = kept.with(ask.capability);
+    if ask.sudo_needed {
+        wanted = wanted.with(Capability::Sudo);
+    }
+    let names: Vec<String> = wanted.iter().map(|c| format!("\"{c}\"")).collect();
     let path = ask.path.replace('\\', "\\\\").replace('"', "\\\"");
     Some(format!(
-        "path \"{path}\" {{\n  capabilities = [\"{}\"{sudo}]\n}}\n",
-        ask.capability
+        "path \"{path}\" {{\n  capabilities = [{}]\n}}\n",
+        names.join(", ")
     ))
 }

@@ -5,15 +5,36 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::hcl::Position;
 use super::{Capability, CapabilitySet, Guards, Pattern, PolicyName, Rule};
+
+/// One rule as its policy wrote it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub policy: PolicyName,
+    /// What it grants, or denies.
+    pub capabilities: CapabilitySet,
+    /// In the policy's text.
+    pub position: Position,
+}
+
+impl Source {
+    fn new(policy: &PolicyName, rule: &Rule) -> Source {
+        Source {
+            policy: policy.clone(),
+            capabilities: rule.capabilities,
+            position: rule.position,
+        }
+    }
+}
 
 /// Rules with the same path, merged over all policies of the caller.
 #[derive(Clone, Debug)]
 pub struct Matched {
     pub pattern: Pattern,
     pub capabilities: CapabilitySet,
-    /// Who said it: each policy with what it grants (or denies).
-    pub policies: Vec<(PolicyName, CapabilitySet)>,
+    /// Who said it.
+    pub sources: Vec<Source>,
     pub min_wrapping_ttl: Option<Duration>,
     pub max_wrapping_ttl: Option<Duration>,
     pub pagination_limit: Option<u32>,
@@ -28,7 +49,7 @@ impl Matched {
         Matched {
             pattern,
             capabilities: rule.capabilities,
-            policies: vec![(policy.clone(), rule.capabilities)],
+            sources: vec![Source::new(policy, rule)],
             min_wrapping_ttl: rule.min_wrapping_ttl,
             max_wrapping_ttl: rule.max_wrapping_ttl,
             pagination_limit: rule.pagination_limit,
@@ -41,7 +62,7 @@ impl Matched {
 
     /// Capabilities add up (a deny takes their place), and so do restrictions.
     pub(super) fn add(&mut self, policy: &PolicyName, rule: &Rule) {
-        self.policies.push((policy.clone(), rule.capabilities));
+        self.sources.push(Source::new(policy, rule));
         self.capabilities = self.capabilities.union(rule.capabilities);
         smallest(&mut self.min_wrapping_ttl, rule.min_wrapping_ttl);
         smallest(&mut self.max_wrapping_ttl, rule.max_wrapping_ttl);
@@ -62,11 +83,11 @@ impl Matched {
 
     /// The policies that grant a capability here.
     pub fn granting(&self, capability: Capability) -> impl Iterator<Item = &PolicyName> {
-        let named = self
-            .policies
+        let granting = self
+            .sources
             .iter()
-            .filter(move |(_, set)| set.contains(capability));
-        named.map(|(name, _)| name)
+            .filter(move |source| source.capabilities.contains(capability));
+        granting.map(|source| &source.policy)
     }
 }
 

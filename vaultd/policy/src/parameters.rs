@@ -17,8 +17,11 @@ impl Parameters for serde_json::Map<String, Value> {
     }
 }
 
-/// The first rule about parameters that the request breaks.
-pub(super) fn check(rule: &Matched, parameters: Option<&dyn Parameters>) -> Option<Reason> {
+/// The first rule about parameters that the request breaks, and by which parameter.
+pub(super) fn check(
+    rule: &Matched,
+    parameters: Option<&dyn Parameters>,
+) -> Option<(Reason, String)> {
     if rule.required.is_empty() && rule.allowed.is_empty() && rule.denied.is_empty() {
         return None;
     }
@@ -29,12 +32,14 @@ pub(super) fn check(rule: &Matched, parameters: Option<&dyn Parameters>) -> Opti
             // Two spellings of one key are both checked.
             let key = key.to_lowercase();
             missing.retain(|required| *required != key);
-            broken = broken.or_else(|| field(rule, &key, value));
+            if broken.is_none() {
+                broken = field(rule, &key, value).map(|reason| (reason, key));
+            }
         });
     }
-    match missing.is_empty() {
-        true => broken,
-        false => Some(Reason::ParameterMissing),
+    match missing.first() {
+        None => broken,
+        Some(key) => Some((Reason::ParameterMissing, (*key).to_owned())),
     }
 }
 

@@ -249,7 +249,8 @@ fn duration(value: &Value) -> Result<Option<Duration>> {
     Ok(Some(parsed).filter(|d| !d.is_zero()))
 }
 
-fn go_duration(text: &str) -> Option<Duration> {
+/// Seconds such as `90`, or a Go duration such as `1h30m`; also days. Empty is zero.
+pub fn go_duration(text: &str) -> Option<Duration> {
     if text.is_empty() {
         return Some(Duration::ZERO);
     }

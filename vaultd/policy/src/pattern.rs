@@ -48,6 +48,54 @@ pub(super) struct Rank {
     text: Arc<str>,
 }
 
+/// Why one pattern counts less than another that covers the same path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inferior {
+    NotExact,
+    EarlierWildcard,
+    OpenEnd,
+    MoreWildcards,
+    Shorter,
+    EarlierText,
+    /// It ranks higher, but covers a LIST only without its trailing slash.
+    WithoutSlash,
+}
+
+impl fmt::Display for Inferior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Inferior::NotExact => "the other one names this very path",
+            Inferior::EarlierWildcard => "its first wildcard comes earlier",
+            Inferior::OpenEnd => "it ends in `*`, the other one does not",
+            Inferior::MoreWildcards => "it has more `+`",
+            Inferior::Shorter => "it is shorter",
+            Inferior::EarlierText => "it comes earlier in the alphabet",
+            Inferior::WithoutSlash => "it covers the folder only without its trailing slash",
+        })
+    }
+}
+
+impl Rank {
+    /// What makes it the lesser of the two.
+    pub(super) fn inferior_to(&self, other: &Rank) -> Inferior {
+        if self > other {
+            Inferior::WithoutSlash
+        } else if self.exact != other.exact {
+            Inferior::NotExact
+        } else if self.first_wildcard != other.first_wildcard {
+            Inferior::EarlierWildcard
+        } else if self.whole != other.whole {
+            Inferior::OpenEnd
+        } else if self.fewer != other.fewer {
+            Inferior::MoreWildcards
+        } else if self.length != other.length {
+            Inferior::Shorter
+        } else {
+            Inferior::EarlierText
+        }
+    }
+}
+
 impl Pattern {
     const MAX_BYTES: usize = 1024;
 

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod corpus;
+mod explained;
 mod naive;
 mod rules;
 mod speed;

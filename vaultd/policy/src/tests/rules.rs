@@ -616,7 +616,7 @@ fn explain_names_losers_and_the_smallest_rule() {
     let losers = told
         .losers
         .iter()
-        .map(|r| r.pattern.as_str())
+        .map(|r| r.rule.pattern.as_str())
         .collect::<Vec<_>>();
     assert_eq!(losers, ["a/*", "*"]);
     let suggestion = told.suggestion.unwrap();
