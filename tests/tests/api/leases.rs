@@ -75,22 +75,18 @@ fn a_login_has_a_lease_that_can_be_looked_up_and_revoked() {
     let revoke = json!({ "lease_id": lease });
     vault
         .root("PUT", "sys/leases/revoke", revoke.clone())
-        .expect(202);
+        .expect(204);
     assert!(!lives(&vault, secret));
     assert!(lives(&vault, &made[1].0));
     let gone = vault
         .root("PUT", "sys/leases/lookup", revoke.clone())
         .expect(400);
     assert_eq!(gone.errors(), "invalid lease");
-    // Again, and waiting: nothing left to do.
-    let again = json!({ "lease_id": lease, "sync": true });
-    vault.root("PUT", "sys/leases/revoke", again).expect(204);
+    // Again, and not waiting: nothing left to do.
+    let again = json!({ "lease_id": lease, "sync": false });
+    vault.root("PUT", "sys/leases/revoke", again).expect(202);
     vault
-        .root(
-            "PUT",
-            &format!("sys/revoke/{}", made[1].1),
-            json!({"sync": true}),
-        )
+        .root("PUT", &format!("sys/revoke/{}", made[1].1), Value::Null)
         .expect(204);
     assert!(!lives(&vault, &made[1].0));
     vault
@@ -139,7 +135,7 @@ fn a_prefix_revokes_what_is_below_it_and_nothing_beside_it() {
         .root(
             "PUT",
             "sys/leases/revoke-prefix/auth/app",
-            json!({"sync": true}),
+            Value::Null,
         )
         .expect(204);
     assert!(here.iter().all(|(secret, _)| !lives(&vault, secret)));
@@ -150,7 +146,11 @@ fn a_prefix_revokes_what_is_below_it_and_nothing_beside_it() {
     assert!(!lives(&vault, &there[0].0));
     let direct = token(&vault, json!({"ttl": "1h"}));
     vault
-        .root("PUT", "sys/leases/revoke-prefix/auth/token", json!({}))
+        .root(
+            "PUT",
+            "sys/leases/revoke-prefix/auth/token",
+            json!({"sync": false}),
+        )
         .expect(202);
     let gone = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
@@ -181,7 +181,7 @@ fn a_child_of_a_revoked_lease_goes_with_it() {
     let lease = format!("auth/token/create/h{}", text(&own.data()["accessor"]));
     vault
         .root("PUT", "sys/leases/revoke", json!({ "lease_id": lease }))
-        .expect(202);
+        .expect(204);
     assert!(!lives(&vault, &maker) && !lives(&vault, &child));
 }
 

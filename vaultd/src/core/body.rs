@@ -85,6 +85,13 @@ impl Body {
         self.raw(name).is_some()
     }
 
+    /// False also for the empty values that typed clients send for what their caller left out.
+    pub fn asks(&self, name: &str) -> bool {
+        let empty = ["\"\"", "[]", "{}", "false", "0"];
+        self.raw(name)
+            .is_some_and(|raw| !empty.contains(&raw.get()))
+    }
+
     fn parsed<T: DeserializeOwned>(&self, name: &str, kind: &str) -> Result<Option<T>, Fault> {
         let Some(raw) = self.raw(name) else {
             return Ok(None);

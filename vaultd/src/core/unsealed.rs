@@ -14,7 +14,9 @@ use super::issue::SystemTtl;
 use super::mount::{MountTable, reserved};
 use super::token::TokenKeys;
 use crate::barrier::{Barrier, BarrierError, SealRecord};
-use crate::policy::{Acl, DEFAULT_POLICY, NoTemplates, Policy, PolicyName};
+use crate::policy::{
+    Acl, DEFAULT_POLICY, NoTemplates, Policy, PolicyName, RESPONSE_WRAPPING_POLICY,
+};
 
 pub struct Unsealed {
     pub barrier: Arc<Barrier>,
@@ -167,6 +169,9 @@ pub fn policy_row(name: &PolicyName) -> String {
 }
 
 /// The policies of a new store.
-pub fn first_policies() -> [(PolicyName, &'static str); 1] {
-    [(PolicyName::default_policy(), DEFAULT_POLICY)]
+pub fn first_policies() -> [(PolicyName, &'static str); 2] {
+    [
+        (PolicyName::default_policy(), DEFAULT_POLICY),
+        (PolicyName::response_wrapping(), RESPONSE_WRAPPING_POLICY),
+    ]
 }

@@ -48,7 +48,7 @@ pub async fn run(
     match call {
         Call::GenerateRootStatus => Ok(status(state.as_ref(), current.threshold, None)),
         Call::GenerateRootStart => {
-            if ctx.body().has("pgp_key") {
+            if ctx.body().asks("pgp_key") {
                 return Err(Fault::invalid("'pgp_key' is not supported: use an OTP"));
             }
             if state.is_some() {

@@ -25,7 +25,7 @@ pub struct Initialised {
 
 pub async fn run(core: &Core, request: &Request) -> Result<Reply, Fault> {
     for field in ["pgp_keys", "root_token_pgp_key"] {
-        if request.body.has(field) {
+        if request.body.asks(field) {
             return Err(Fault::invalid(format!(
                 "{field:?} is not supported: wrap shares for operators with 'vaultctl operator init --operator NAME'"
             )));

@@ -36,11 +36,7 @@ pub async fn run(core: &Core, vault: &Unsealed, call: Call, ctx: &Ctx<'_>) -> Re
         Call::RekeyStatus => Ok(status(state.as_ref(), &current)),
         Call::RekeyStart => {
             for field in ["pgp_keys", "backup"] {
-                if ctx
-                    .body()
-                    .value(field)
-                    .is_some_and(|value| value != Value::Bool(false))
-                {
+                if ctx.body().asks(field) {
                     return Err(Fault::invalid(format!("{field:?} is not supported")));
                 }
             }

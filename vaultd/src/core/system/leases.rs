@@ -60,8 +60,9 @@ pub async fn revoke(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     })
 }
 
+/// The answer waits unless told otherwise: clients take 202 for a failure.
 fn waits(ctx: &Ctx<'_>) -> Result<bool, Fault> {
-    Ok(ctx.body().bool("sync")?.unwrap_or(false))
+    Ok(ctx.body().bool("sync")?.unwrap_or(true))
 }
 
 /// 204 for what is done, 202 for what goes on.

@@ -69,14 +69,14 @@ pub fn as_body(config: Map<String, Value>) -> Body {
 /// Applies the fields that are present.
 pub fn apply(mount: &mut Mount, body: &Body) -> Result<(), Fault> {
     let config = &mut mount.config;
-    // Clients send "" and "system" for "as the system has it".
+    // Typed clients send "" for what their caller left out.
     for (name, target) in [
         ("default_lease_ttl", &mut config.default_lease_ttl),
         ("max_lease_ttl", &mut config.max_lease_ttl),
     ] {
         match body.string(name)?.as_deref() {
-            None => {}
-            Some("" | "system") => *target = 0,
+            None | Some("") => {}
+            Some("system") => *target = 0,
             Some(_) => *target = body.seconds(name)?.unwrap_or(0),
         }
     }

@@ -1,0 +1,1 @@
+//! Nothing: see `hashicorp_vault.sh`.
