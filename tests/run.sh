@@ -5,8 +5,9 @@
 #   tests/run.sh
 #
 # Needs Rust, a C compiler, Python 3.9 to 3.12 with venv, openssl, and at the first run crates.io and
-# PyPI. VAULTD_SKIP_COMPAT=1 leaves out what needs Python, and says so. The last line sums up; exit code
-# 0 if nothing failed.
+# PyPI. VAULTD_SKIP_COMPAT=1 leaves out what needs them, and says so. The clients in Go and JavaScript
+# are run where Go 1.25 and npm are installed; what was left out is counted. The last line sums up; exit
+# code 0 if nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -14,6 +15,7 @@ logs=$target/test-logs
 mkdir -p "$logs"
 passed=0
 failed=0
+skipped=0
 wrong=()
 
 # One check: its name and its command. All output is shown, and kept for counting.
@@ -45,6 +47,18 @@ count_tests() {
     fi
 }
 
+skip() {
+    skipped=$((skipped + 1))
+    printf '\n=== %s: SKIPPED: %s\n' "$1" "$2"
+}
+
+# Go 1.25 or newer.
+has_go() {
+    local version
+    version=$(go env GOVERSION 2>/dev/null) || return 1
+    [ "$(printf '%s\n' go1.25 "$version" | sort -V | head -n 1)" = go1.25 ]
+}
+
 compat_tools() {
     local tool missing=()
     for tool in python3 openssl; do
@@ -64,16 +78,27 @@ check tests cargo test --locked --workspace --no-fail-fast
 count_tests tests
 check quickstart deploy/quickstart.sh
 if [ "${VAULTD_SKIP_COMPAT:-}" = 1 ]; then
-    printf '\n=== SKIPPED by VAULTD_SKIP_COMPAT=1: the README by hand, hvac and vaultrs were NOT run\n'
+    skip compat 'by VAULTD_SKIP_COMPAT=1: the README by hand and all foreign clients were NOT run'
 else
     check compat-tools compat_tools
     # The quick start has built what it types.
     check readme tests/readme.py --bin "$target/release"
     check hvac tests/compat/hvac.sh "$target/debug"
     check vaultrs tests/compat/vaultrs.sh "$target/debug"
+    check hashicorp_vault tests/compat/hashicorp_vault.sh "$target/debug"
+    if has_go; then
+        check go tests/compat/go.sh "$target/debug"
+    else
+        skip go 'no Go 1.25 or newer'
+    fi
+    if command -v npm >/dev/null; then
+        check node-vault tests/compat/node-vault.sh "$target/debug"
+    else
+        skip node-vault 'no npm'
+    fi
 fi
 
 printf '\n'
 for name in "${wrong[@]+"${wrong[@]}"}"; do printf 'failed: %s (see %s)\n' "$name" "$logs"; done
-printf '%d passed, %d failed\n' "$passed" "$failed"
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ]

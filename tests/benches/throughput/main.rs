@@ -7,9 +7,10 @@
 //! them, so ratios travel between machines and absolute figures do not. A and B alternate in short
 //! rounds; figures are medians, ratios are medians of the ratios of neighbouring rounds.
 //!
-//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins ...]`.
+//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules ...]`.
 //! `VAULTD_BENCH_SECONDS` is the length of a round (default 2), `VAULTD_BENCH_BIN` another vaultd.
 
+mod claims;
 mod fixed;
 mod load;
 mod raw;
@@ -69,6 +70,12 @@ async fn bench(time: Duration, args: &[String]) -> Result<()> {
         for clients in CLIENTS {
             reads(&vault, &fixed.target, clients, time).await?;
         }
+    }
+    if wanted("lists") {
+        claims::lists(&vault, time).await?;
+    }
+    if wanted("rules") {
+        claims::rules(&vault, time).await?;
     }
     if !wanted("writes") && !wanted("logins") {
         return Ok(());

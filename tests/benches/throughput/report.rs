@@ -24,6 +24,11 @@ impl Series {
         self.median(|round| round.per_second)
     }
 
+    /// The median of the rounds' medians.
+    pub fn typical(&self) -> Duration {
+        self.median(|round| round.p50)
+    }
+
     pub fn row(&self, name: &str, clients: usize) -> String {
         format!(
             "{name:<28}{clients:>7} {:>10.0} {:>10} {:>10} {:>16}",

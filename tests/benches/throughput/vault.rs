@@ -34,6 +34,7 @@ pub struct Vault {
 struct Requests {
     reads: Vec<Vec<u8>>,
     token: String,
+    root: String,
     login: Vec<u8>,
     values: String,
     created: AtomicUsize,
@@ -78,6 +79,7 @@ impl Vault {
         let requests = Arc::new(Requests {
             reads: Vec::new(),
             token: String::new(),
+            root: String::new(),
             login: Vec::new(),
             values: secret(0),
             created: AtomicUsize::new(0),
@@ -178,10 +180,20 @@ impl Vault {
             values: secret(0),
             created: AtomicUsize::new(SECRETS),
             token,
+            root: root.to_owned(),
         })
     }
 
-    async fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> Result<Value> {
+    /// The service token of the ordinary requests.
+    pub fn token(&self) -> &str {
+        &self.requests.token
+    }
+
+    pub fn root(&self) -> &str {
+        &self.requests.root
+    }
+
+    pub async fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> Result<Value> {
         let body = if body.is_null() {
             String::new()
         } else {
@@ -197,7 +209,7 @@ impl Vault {
         Ok(serde_json::from_slice(&answer)?)
     }
 
-    async fn ask(&self, request: &[u8]) -> Result<Vec<u8>> {
+    pub async fn ask(&self, request: &[u8]) -> Result<Vec<u8>> {
         let mut connection = Connection::open(&self.target).await?;
         let status = connection.exchange(request).await?;
         let body = connection.body().to_vec();
@@ -258,7 +270,7 @@ impl Requests {
     }
 }
 
-fn path(number: usize) -> String {
+pub fn path(number: usize) -> String {
     let team = ["app", "web", "data", "build", "infra"][number % 5];
     format!(
         "secret/data/{team}/service-{}/config-{number}",
@@ -278,7 +290,7 @@ fn secret(number: usize) -> String {
     fixed.replace("\"password\":\"\"", &format!("\"password\":\"{password}\""))
 }
 
-fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
+pub fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     let mut text = format!("{method} /v1/{path} HTTP/1.1\r\nhost: localhost\r\n");
     if !token.is_empty() {
         text.push_str(&format!("x-vault-token: {token}\r\n"));

@@ -311,10 +311,10 @@ func wire() {
 	same("a query", got(client.Logical().ReadWithData("secret/data/large", data)).Data["data"] != nil, true)
 	got(client.Logical().DeleteWithData("secret/data/large", data))
 	elsewhere := client.WithNamespace("elsewhere")
-	_, err := elsewhere.Logical().Read("secret/data/large")
+	_, err := elsewhere.Logical().Write("secret/data/large", map[string]any{"data": map[string]any{}})
 	refused(err, 404, "namespace")
-	_, err = client.Logical().Write("secret/data/folder/", map[string]any{"data": map[string]any{}})
-	refused(err, 400, "cannot write to a path ending in '/'")
+	_, err = client.Logical().Write("secret/data/wrong", nil)
+	refused(err, 400, "no data provided")
 	got(client.Logical().Write("sys/tools/random/8", nil))
 	got(client.Logical().Read("sys/host-info"))
 }

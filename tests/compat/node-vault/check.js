@@ -166,7 +166,10 @@ async function approle() {
     await refused(vault.approleLogin({ role_id: 'chosen', secret_id }), 400, 'invalid role or secret ID');
     await run('getApproleRoleSecret', { role_name });
     const [left] = (await vault.approleSecretAccessors({ role_name })).data.keys;
-    await vault.write(`auth/approle/role/app/secret-id-accessor/destroy`, { secret_id_accessor: left });
+    // The package has no way to say which accessor.
+    await refused(vault.approleSecretAccessorDestroy({ role_name }), 400, 'secret_id_accessor');
+    tried.add('approleSecretAccessorDestroy');
+    await vault.write('auth/approle/role/app/secret-id-accessor/destroy', { secret_id_accessor: left });
     await refused(vault.approleSecretAccessors({ role_name }), 404, 'Status 404');
     await run('deleteApproleRole', { role_name });
     await run('disableAuth', { mount_point: 'approle' });
@@ -189,22 +192,35 @@ async function wrapping() {
 }
 
 async function leases() {
-    const error = 'lease';
-    await refused(vault.renew({ lease_id: 'none/such' }), 400, error);
+    // Nothing gives leases that can be renewed, yet.
+    await refused(vault.renew({ lease_id: 'none/such' }), 400, 'lease not found');
+    tried.add('renew');
     await run('revoke', { lease_id: 'none/such' });
 }
 
+async function newRoot(key) {
+    await refused(vault.generateRootInit({ otp: 'short' }), 400, 'otp');
+    await run('generateRootInit');
+    await run('generateRootCancel');
+    const { nonce, otp } = await run('generateRootInit');
+    const done = await run('generateRootUpdate', { key, nonce });
+    const bytes = Buffer.from(done.encoded_root_token, 'base64');
+    const other = require('node-vault')({ requestOptions });
+    other.token = bytes.map((byte, at) => byte ^ otp.charCodeAt(at)).toString();
+    assert.deepStrictEqual((await other.tokenLookupSelf()).data.policies, ['root']);
+}
+
 async function seal() {
-    await refused(vault.generateRootInit({ otp: 'short' }), 400, '');
     await run('seal');
     assert.strictEqual((await run('status')).sealed, true);
     await refused(vault.read('secret/data/a'), 503, 'Vault is sealed');
 }
 
 async function all() {
-    const parts = { operators, mounts, versions, transit, policies, tokens, approle, people, wrapping, leases, seal };
+    const key = await operators();
+    const parts = { mounts, versions, transit, policies, tokens, approle, people, wrapping, leases, newRoot, seal };
     for (const [name, part] of Object.entries(parts)) {
-        await part();
+        await part(key);
         console.log(`node-vault: ${name}: ok`);
     }
     const forgotten = Object.keys(commands).filter((name) => !tried.has(name) && !NOT_THERE.includes(name));

@@ -132,11 +132,7 @@ fn a_prefix_revokes_what_is_below_it_and_nothing_beside_it() {
     };
     assert_eq!(child, 403);
     vault
-        .root(
-            "PUT",
-            "sys/leases/revoke-prefix/auth/app",
-            Value::Null,
-        )
+        .root("PUT", "sys/leases/revoke-prefix/auth/app", Value::Null)
         .expect(204);
     assert!(here.iter().all(|(secret, _)| !lives(&vault, secret)));
     assert!(lives(&vault, &there[0].0));

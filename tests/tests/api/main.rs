@@ -3,6 +3,7 @@
 
 mod approle;
 mod bad_input;
+mod envelope;
 mod harness;
 mod kv;
 mod leak;
@@ -15,4 +16,5 @@ mod system;
 mod tokens;
 mod transit;
 mod userpass;
+mod wire;
 mod wrapping;

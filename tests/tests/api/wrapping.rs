@@ -187,12 +187,26 @@ fn anything_can_be_wrapped_and_only_wrapped() {
     assert_eq!(inner.data(), &body);
 }
 
+/// How Vault unwrapped at first, and how older clients still do.
+#[test]
+fn the_answer_is_read_from_the_cubbyhole_once() {
+    let vault = quick();
+    let token = wrap(&vault, "60");
+    let read = || vault.call("GET", "cubbyhole/response", Some(&token), None);
+    let inner: Value = serde_json::from_str(&text(&read().expect(200).data()["response"])).unwrap();
+    assert_eq!(inner["data"], json!({"k": "v"}));
+    read().expect(403);
+    unwrap(&vault, &token).expect(400);
+    let policies = vault.root("LIST", "sys/policies/acl", Value::Null);
+    assert_eq!(policies.data()["keys"], json!(["default", "root"]));
+}
+
 #[test]
 fn a_wrapping_token_does_nothing_else() {
     let vault = quick();
     let token = wrap(&vault, "60");
     for (method, path) in [
-        ("GET", "cubbyhole/response"),
+        ("GET", "cubbyhole/wrapinfo"),
         ("GET", "sys/mounts"),
         ("POST", "auth/token/create"),
         ("GET", "auth/token/lookup-self"),

@@ -1,4 +1,4 @@
-//! The policy that comes with the server.
+//! The policies that come with the server.
 
 /// What every token may do with itself: the same grants as Vault's default policy.
 pub const DEFAULT_POLICY: &str = r#"# What every token may do with itself.
@@ -71,5 +71,15 @@ path "sys/control-group/request" {
 # Logging in to other applications through this server.
 path "identity/oidc/provider/+/authorize" {
   capabilities = ["read", "update"]
+}
+"#;
+
+/// What a wrapping token may do: take its answer out, over the new path or the old one.
+pub const RESPONSE_WRAPPING_POLICY: &str = r#"# What a wrapping token may do.
+path "cubbyhole/response" {
+  capabilities = ["create", "read"]
+}
+path "sys/wrapping/unwrap" {
+  capabilities = ["update"]
 }
 "#;

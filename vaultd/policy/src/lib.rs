@@ -26,7 +26,7 @@ mod tree;
 mod tests;
 
 pub use acl::Acl;
-pub use builtin::DEFAULT_POLICY;
+pub use builtin::{DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY};
 pub use capability::{Capability, CapabilitySet, UnknownCapability};
 pub use decide::{Ask, Decision, Limit, Reason};
 pub use document::document;

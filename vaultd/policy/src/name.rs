@@ -16,6 +16,7 @@ pub struct PolicyName(Arc<str>);
 impl PolicyName {
     pub const ROOT: &'static str = "root";
     pub const DEFAULT: &'static str = "default";
+    pub const RESPONSE_WRAPPING: &'static str = "response-wrapping";
     const MAX_BYTES: usize = 128;
 
     pub fn root() -> Self {
@@ -27,8 +28,17 @@ impl PolicyName {
         PolicyName(Self::DEFAULT.into())
     }
 
+    /// The policy of tokens that hold a wrapped answer, and of no other token.
+    pub fn response_wrapping() -> Self {
+        PolicyName(Self::RESPONSE_WRAPPING.into())
+    }
+
     pub fn is_root(&self) -> bool {
         &*self.0 == Self::ROOT
+    }
+
+    pub fn is_response_wrapping(&self) -> bool {
+        &*self.0 == Self::RESPONSE_WRAPPING
     }
 
     pub fn as_str(&self) -> &str {

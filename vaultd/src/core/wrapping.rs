@@ -17,8 +17,6 @@ use super::unsealed::Unsealed;
 use crate::barrier::{Tx, View};
 use crate::policy::PolicyName;
 
-const POLICY: &str = "response-wrapping";
-
 /// Stored beside the wrapped answer.
 #[derive(Serialize, Deserialize)]
 struct WrapNote {
@@ -48,11 +46,7 @@ pub async fn wrap(
     let body = envelope::encode(&reply, &request.id)?.unwrap_or_default();
     let text = String::from_utf8(body).map_err(|_| Fault::Internal("wrapped answer"))?;
     let token = Token {
-        policies: vec![
-            POLICY
-                .parse::<PolicyName>()
-                .map_err(|_| Fault::Internal("policy name"))?,
-        ],
+        policies: vec![PolicyName::response_wrapping()],
         path: request.path.as_str().to_owned(),
         display_name: String::new(),
         num_uses: 1,
@@ -106,7 +100,7 @@ async fn find(
 ) -> Result<(String, Token), Fault> {
     let id = vault.tokens.fingerprint(secret);
     let token = token::get(tx, &id).await?.ok_or_else(invalid)?;
-    let wraps = token.policies.iter().any(|name| name.as_str() == POLICY);
+    let wraps = token.policies.iter().any(PolicyName::is_response_wrapping);
     if !wraps || !token.usable(request.now, request.remote) {
         return Err(invalid());
     }

@@ -20,6 +20,8 @@ fn name(ctx: &Ctx<'_>) -> Result<PolicyName, Fault> {
 
 async fn names(tx: &mut Tx) -> Result<Vec<String>, Fault> {
     let mut names = tx.view(reserved::POLICIES).list("acl").await?;
+    // It cannot be given to anyone.
+    names.retain(|name| name != PolicyName::RESPONSE_WRAPPING);
     names.push(PolicyName::ROOT.to_owned());
     names.sort();
     Ok(names)
@@ -50,7 +52,7 @@ pub async fn read(ctx: &Ctx<'_>, tx: &mut Tx, text: &str) -> Result<Reply, Fault
 
 pub async fn write(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     let name = name(ctx)?;
-    if name.is_root() || name.as_str() == "response-wrapping" {
+    if name.is_root() || name.is_response_wrapping() {
         return Err(Fault::invalid(format!(
             "cannot update {:?} policy",
             name.as_str()
@@ -82,10 +84,7 @@ pub async fn write(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
 
 pub async fn delete(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     let name = name(ctx)?;
-    if name.is_root()
-        || name == PolicyName::default_policy()
-        || name.as_str() == "response-wrapping"
-    {
+    if name.is_root() || name == PolicyName::default_policy() || name.is_response_wrapping() {
         return Err(Fault::invalid(format!(
             "cannot delete {:?} policy",
             name.as_str()

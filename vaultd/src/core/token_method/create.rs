@@ -255,6 +255,12 @@ fn policies(
             names
         }
     };
+    if let Some(name) = chosen.iter().find(|name| name.is_response_wrapping()) {
+        return Err(Fault::invalid(format!(
+            "cannot assign policy {:?}",
+            name.as_str()
+        )));
+    }
     let root = chosen.iter().any(PolicyName::is_root);
     if root && !caller.token.is_root() {
         return Err(Fault::invalid(
