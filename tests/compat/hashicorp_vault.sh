@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 bin=$(cd "${1:-$root/target/debug}" && pwd)
-export CARGO_TARGET_DIR=$root/target/compat/hashicorp_vault
+export CARGO_TARGET_DIR=$root/target/compat/crates
 # shellcheck source=tests/compat/server.sh
 . "$here/server.sh"
 
