@@ -1,7 +1,8 @@
 //! The devices: what the rest of the process and the devices' threads share.
 //!
 //! Records are pushed into a queue of each device under one short lock; a device's thread is
-//! woken only when it sleeps. Whoever waits looks at atomic marks.
+//! woken only when it sleeps. Whoever waits looks at atomic marks, and writes the records itself where
+//! that cannot hold up another device.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,8 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use vault_audit::Link;
+
 use super::wait::Waiters;
-use super::writer::{Opening, Writer};
+use super::writer::{Cell, Opening, Writer};
 use super::{AuditError, Clock, DeviceConfig, Keyring};
 
 /// A device that does not take its records loses those beyond this many bytes.
@@ -59,11 +62,17 @@ pub(super) struct Queue {
     pub(super) lost: u64,
     pub(super) checkpoint: bool,
     pub(super) reopen: bool,
+    /// The thread is to look at its writer again.
+    pub(super) look: bool,
     /// The thread sleeps and wants to be woken.
     pub(super) asleep: bool,
 }
 
 impl Queue {
+    pub(super) fn has_work(&self) -> bool {
+        !self.ends.is_empty() || self.checkpoint || self.reopen
+    }
+
     /// Keeps the memory.
     pub(super) fn empty(&mut self) {
         let (mut bytes, mut ends) = (
@@ -98,7 +107,14 @@ pub(super) struct Device {
     /// The last ticket that it was too slow for.
     pub(super) lost: AtomicU64,
     pub(super) failing: AtomicBool,
-    pub(super) status: Mutex<DeviceStatus>,
+    state: Mutex<State>,
+}
+
+/// What a batch leaves behind.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) status: DeviceStatus,
+    pub(super) head: Option<Link>,
 }
 
 /// Shared by everyone.
@@ -110,12 +126,17 @@ pub(super) struct Shared {
 }
 
 /// All devices of the process. Dropping it ends their threads, without waiting.
-pub(super) struct Devices(Arc<Shared>);
+pub(super) struct Devices {
+    shared: Arc<Shared>,
+    /// The writer of the only device, if it is a file. One that hangs holds up nobody who could go on
+    /// without it.
+    direct: Option<Cell>,
+}
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        self.0.inbox().closed = true;
-        self.0.wake_devices();
+        self.shared.inbox().closed = true;
+        self.shared.wake_devices();
     }
 }
 
@@ -133,12 +154,21 @@ impl Device {
             synced: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             failing: AtomicBool::new(false),
-            status: Mutex::new(status),
+            state: Mutex::new(State { status, head: None }),
         }
     }
 
-    pub(super) fn status(&self) -> MutexGuard<'_, DeviceStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self) -> DeviceStatus {
+        let state = self.state();
+        DeviceStatus {
+            healthy: !self.failing.load(Ordering::Acquire),
+            chain: state.head.map(|head| head.to_string()).unwrap_or_default(),
+            ..state.status.clone()
+        }
     }
 
     pub(super) fn strict(&self) -> bool {
@@ -203,6 +233,23 @@ impl Shared {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Empties a device's queue into `batch`, whose memory is used again.
+    pub(super) fn take(&self, index: usize, batch: &mut Queue) {
+        batch.empty();
+        let mut inbox = self.inbox();
+        let queue = &mut inbox.queues[index];
+        std::mem::swap(queue, batch);
+        queue.last = batch.last;
+        queue.asleep = std::mem::take(&mut batch.asleep);
+        queue.look = std::mem::take(&mut batch.look);
+    }
+
+    /// There is more to do than to write records.
+    pub(super) fn needs_thread(&self, index: usize) -> bool {
+        let queue = &self.inbox().queues[index];
+        queue.checkpoint || queue.reopen || queue.lost > 0
+    }
+
     fn wake_devices(&self) {
         for device in &self.devices {
             device.wake.notify_all();
@@ -228,9 +275,7 @@ impl Shared {
 
     /// Whoever waits may have to give up.
     pub(super) fn failed(&self, device: &Device, error: &dyn std::fmt::Display) {
-        let mut status = device.status();
-        status.error = Some(error.to_string());
-        drop(status);
+        device.state().status.error = Some(error.to_string());
         if !device.failing.swap(true, Ordering::AcqRel) {
             tracing::error!(device = %device.config.name(), %error, "audit device failed");
         }
@@ -240,7 +285,7 @@ impl Shared {
 
     pub(super) fn recovered(&self, device: &Device) {
         if device.failing.swap(false, Ordering::AcqRel) {
-            device.status().error = None;
+            device.state().status.error = None;
             tracing::info!(device = %device.config.name(), "audit device works again");
         }
     }
@@ -248,7 +293,10 @@ impl Shared {
 
 impl Devices {
     pub(super) fn none() -> Devices {
-        Devices(Arc::new(Shared::new(Vec::new())))
+        Devices {
+            shared: Arc::new(Shared::new(Vec::new())),
+            direct: None,
+        }
     }
 
     /// Starts a thread for each device and waits up to `patience` for all of them to open.
@@ -258,27 +306,32 @@ impl Devices {
         clock: &Clock,
         patience: Duration,
     ) -> Result<Devices, AuditError> {
-        let devices = Devices(Arc::new(Shared::new(config)));
+        let only_file = matches!(&config[..], [DeviceConfig::File { .. }]);
+        let mut devices = Devices {
+            shared: Arc::new(Shared::new(config)),
+            direct: None,
+        };
         let (opening, opened) = std::sync::mpsc::channel();
-        for index in 0..devices.0.devices.len() {
+        for index in 0..devices.shared.devices.len() {
             let opening = Opening::new(index, opening.clone());
-            Writer::spawn(
+            let writer = Writer::spawn(
                 index,
-                Arc::clone(&devices.0),
+                Arc::clone(&devices.shared),
                 Arc::clone(keys),
                 Arc::clone(clock),
                 opening,
             )
             .map_err(AuditError::Thread)?;
+            devices.direct = Some(writer).filter(|_| only_file);
         }
         drop(opening);
         let until = std::time::Instant::now() + patience;
-        for _ in 0..devices.0.devices.len() {
+        for _ in 0..devices.shared.devices.len() {
             let left = until.saturating_duration_since(std::time::Instant::now());
             match opened.recv_timeout(left) {
                 Ok((_, Ok(()))) => {}
                 Ok((index, Err(error))) => {
-                    let device = devices.0.devices[index].config.name();
+                    let device = devices.shared.devices[index].config.name();
                     return Err(AuditError::Open { device, error });
                 }
                 Err(_) => {
@@ -292,11 +345,12 @@ impl Devices {
 
     /// The ticket of the record. `wake`: someone is going to wait for it.
     pub(super) fn append(&self, line: &[u8], wake: bool) -> u64 {
-        let mut inbox = self.0.inbox();
+        let wake = wake && self.direct.is_none();
+        let mut inbox = self.shared.inbox();
         inbox.ticket += 1;
         let ticket = inbox.ticket;
         let mut sleepers = false;
-        for (device, queue) in self.0.devices.iter().zip(&mut inbox.queues) {
+        for (device, queue) in self.shared.devices.iter().zip(&mut inbox.queues) {
             if queue.bytes.len() + line.len() > QUEUE {
                 queue.lost += 1;
                 device.lost.store(ticket, Ordering::Release);
@@ -310,14 +364,40 @@ impl Devices {
         // Whoever wakes needs the lock.
         drop(inbox);
         if sleepers {
-            self.0.wake_devices();
+            self.shared.wake_devices();
         }
         ticket
     }
 
+    /// True if [`write_now`](Self::write_now) may do something.
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// Writes what has queued up, unless someone else is at it, who then looks again.
+    pub(super) fn write_now(&self) {
+        while let Some(Ok(mut writer)) = self.direct.as_ref().map(|cell| cell.try_lock()) {
+            let settled = writer.write_now();
+            drop(writer);
+            let mut inbox = self.shared.inbox();
+            let queue = &mut inbox.queues[0];
+            if !settled {
+                queue.look = true;
+            }
+            let more = !queue.ends.is_empty();
+            drop(inbox);
+            if !settled {
+                self.shared.wake_devices();
+            }
+            if !settled || !more {
+                return;
+            }
+        }
+    }
+
     /// Orders a checkpoint now. Its ticket comes through when it is written.
     pub(super) fn checkpoint(&self) -> u64 {
-        let mut inbox = self.0.inbox();
+        let mut inbox = self.shared.inbox();
         inbox.ticket += 1;
         let ticket = inbox.ticket;
         for queue in &mut inbox.queues {
@@ -325,20 +405,20 @@ impl Devices {
             queue.last = ticket;
         }
         drop(inbox);
-        self.0.wake_devices();
+        self.shared.wake_devices();
         ticket
     }
 
     pub(super) fn reopen(&self) {
-        for queue in &mut self.0.inbox().queues {
+        for queue in &mut self.shared.inbox().queues {
             queue.reopen = true;
         }
-        self.0.wake_devices();
+        self.shared.wake_devices();
     }
 
     /// `Some`: decided. No devices at all accept everything.
     pub(super) fn reached(&self, first: u64, last: u64, goal: Goal) -> Option<bool> {
-        let devices = &self.0.devices;
+        let devices = &self.shared.devices;
         if goal == Goal::Everywhere {
             let settled = |device: &Device| device.has(first, last, goal) || device.is_out(first);
             return devices.iter().all(settled).then_some(true);
@@ -354,25 +434,24 @@ impl Devices {
 
     pub(super) fn register(&self, ticket: u64, goal: Goal, waker: &Waker) {
         match goal {
-            Goal::Accepted => self.0.waiters.register(ticket, waker),
-            Goal::Durable | Goal::Everywhere => self.0.durable.register(ticket, waker),
+            Goal::Accepted => self.shared.waiters.register(ticket, waker),
+            Goal::Durable | Goal::Everywhere => self.shared.durable.register(ticket, waker),
         }
     }
 
     pub(super) fn status(&self) -> Vec<DeviceStatus> {
         let queued: Vec<usize> = self
-            .0
+            .shared
             .inbox()
             .queues
             .iter()
             .map(|q| q.bytes.len())
             .collect();
         let status = |(device, queued): (&Device, usize)| DeviceStatus {
-            healthy: !device.failing.load(Ordering::Acquire),
             queued,
-            ..device.status().clone()
+            ..device.status()
         };
-        self.0.devices.iter().zip(queued).map(status).collect()
+        self.shared.devices.iter().zip(queued).map(status).collect()
     }
 
     /// For error texts: which device fails, and why.
@@ -391,7 +470,7 @@ impl Devices {
     }
 
     pub(super) fn first_file(&self) -> Option<&Path> {
-        self.0
+        self.shared
             .devices
             .iter()
             .find_map(|device| match &device.config {

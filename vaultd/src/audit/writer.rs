@@ -1,11 +1,14 @@
-//! One device's thread: takes what has queued up, chains it, writes it with one call, and
-//! then lets everyone know at once.
+//! One device's writer: takes what has queued up, chains it, writes it with one call, and then
+//! lets everyone know at once.
 //!
-//! A batch forms while the one before is written. Lines that a failed device did not take are
-//! kept and written, whole and in order, once it works again.
+//! Each device has a thread, on which it may hang and be retried. If the only device is a regular
+//! file, whoever waits for a record writes it with all others that have queued up
+//! ([`Writer::write_now`]), which saves the way to the thread and back; the thread then only signs,
+//! and takes over what fails. Lines that a failed device did not take are kept and written, whole and
+//! in order, once it works again.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use vault_audit::{Chain, Line, Link, Mark, VERSION};
@@ -64,12 +67,78 @@ pub(super) struct Writer {
     pending: Vec<u8>,
     /// How many bytes of them are.
     written: usize,
+    /// The ticket that is done when `pending` is written.
+    last: u64,
     /// Age of the oldest line without a signature.
     unsigned: Option<Instant>,
+    /// Its memory is used again.
+    batch: Queue,
+}
+
+/// The writer of one device. Held while there is something to write, never while nothing is.
+pub(super) type Cell = Arc<Mutex<Writer>>;
+
+pub(super) fn locked(cell: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The process is ending.
 struct Closed;
+
+/// A device's thread.
+fn run(cell: &Mutex<Writer>, opening: Opening) {
+    let (shared, index) = {
+        let writer = locked(cell);
+        (Arc::clone(&writer.shared), writer.index)
+    };
+    if locked(cell).start(opening) {
+        while wait(cell, &shared, index).is_ok() {
+            let Ok(records) = locked(cell).turn() else {
+                break;
+            };
+            if records > VERY_BUSY {
+                std::thread::sleep(LONG_PAUSE);
+            } else if records > BUSY {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+    let mut writer = locked(cell);
+    writer.close();
+    writer.syncer.close();
+}
+
+/// Sleeps until there is something to do.
+fn wait(cell: &Mutex<Writer>, shared: &Shared, index: usize) -> Result<(), Closed> {
+    loop {
+        let due = {
+            let writer = locked(cell);
+            if !writer.pending.is_empty() {
+                return Ok(());
+            }
+            writer.due()
+        };
+        let mut inbox = shared.inbox();
+        let closed = inbox.closed;
+        let queue = &mut inbox.queues[index];
+        if queue.has_work() || due.is_some_and(|left| left.is_zero()) {
+            return Ok(());
+        }
+        if closed {
+            return Err(Closed);
+        }
+        if std::mem::take(&mut queue.look) {
+            continue;
+        }
+        queue.asleep = true;
+        let wake = &shared.devices[index].wake;
+        inbox = wake
+            .wait_timeout(inbox, due.unwrap_or(LAZY).min(LAZY))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        inbox.queues[index].asleep = false;
+    }
+}
 
 impl Writer {
     pub(super) fn spawn(
@@ -78,7 +147,7 @@ impl Writer {
         keys: Keyring,
         clock: Clock,
         opening: Opening,
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<Cell> {
         let syncer = Syncer::spawn(Arc::clone(&shared), index)?;
         let writer = Writer {
             index,
@@ -91,19 +160,24 @@ impl Writer {
             base: None,
             pending: Vec::new(),
             written: 0,
+            last: 0,
             unsigned: None,
+            batch: Queue::default(),
         };
+        let cell = Arc::new(Mutex::new(writer));
+        let own = Arc::clone(&cell);
         std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(opening))?;
-        Ok(())
+            .spawn(move || run(&own, opening))?;
+        Ok(cell)
     }
 
     fn device(&self) -> &Device {
         &self.shared.devices[self.index]
     }
 
-    fn run(mut self, opening: Opening) {
+    /// The first opening; false if there is no point in going on.
+    fn start(&mut self, opening: Opening) -> bool {
         let opened = self.open();
         let regular = matches!(self.device().config, super::DeviceConfig::File { .. });
         let refused = opened.is_err() && regular;
@@ -115,62 +189,51 @@ impl Writer {
             }
             result => opening.report(result),
         }
-        if !refused {
-            let mut batch = Queue::default();
-            let mut next = self.deliver();
-            while next.is_ok() {
-                next = self.turn(&mut batch);
-            }
-        }
-        self.close();
-        self.syncer.close();
+        !refused && self.deliver().is_ok()
     }
 
-    /// One batch.
-    fn turn(&mut self, batch: &mut Queue) -> Result<(), Closed> {
-        self.take(batch)?;
-        self.tie(batch);
+    /// One batch, and how many records were in it.
+    fn turn(&mut self) -> Result<usize, Closed> {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.shared.take(self.index, &mut batch);
+        self.tie(&batch);
         self.deliver()?;
-        self.publish(batch.last);
+        self.publish();
         if batch.reopen {
             self.close();
             self.open_again()?;
             self.deliver()?;
         }
         let records = batch.ends.len();
-        if records > VERY_BUSY {
-            std::thread::sleep(LONG_PAUSE);
-        } else if records > BUSY {
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
+        self.batch = batch;
+        Ok(records)
     }
 
-    /// Sleeps until there is something to do, then takes all of it.
-    fn take(&mut self, batch: &mut Queue) -> Result<(), Closed> {
-        batch.empty();
-        let mut inbox = self.shared.inbox();
-        loop {
-            let closed = inbox.closed;
-            let queue = &mut inbox.queues[self.index];
-            let due = self.due();
-            let work = !queue.ends.is_empty() || queue.checkpoint || queue.reopen;
-            if work || due.is_some_and(|left| left.is_zero()) {
-                std::mem::swap(queue, batch);
-                queue.last = batch.last;
-                return Ok(());
-            }
-            if closed {
-                return Err(Closed);
-            }
-            queue.asleep = true;
-            let wake = &self.shared.devices[self.index].wake;
-            inbox = wake
-                .wait_timeout(inbox, due.unwrap_or(LAZY).min(LAZY))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-            inbox.queues[self.index].asleep = false;
+    /// One batch, by whoever waits for it. False: the thread has to see to it.
+    pub(super) fn write_now(&mut self) -> bool {
+        let writable = self.sink.as_ref().and_then(Sink::syncable).is_some();
+        if !writable || !self.pending.is_empty() || self.shared.needs_thread(self.index) {
+            return false;
         }
+        let signed = self.unsigned.is_none();
+        let mut batch = std::mem::take(&mut self.batch);
+        self.shared.take(self.index, &mut batch);
+        self.tie(&batch);
+        self.batch = batch;
+        while let Some(sink) = &mut self.sink
+            && self.written < self.pending.len()
+        {
+            match sink.write(&self.pending[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // It meets the same error, and says so.
+                Err(_) => return false,
+            }
+        }
+        self.delivered();
+        self.publish();
+        // The thread does not know yet that there is something to sign.
+        !signed
     }
 
     /// Time left until a checkpoint is due; `None` if there is nothing to sign, or no key.
@@ -186,6 +249,7 @@ impl Writer {
 
     /// Chains the batch, and signs if it is time to.
     fn tie(&mut self, batch: &Queue) {
+        self.last = batch.last;
         let mut from = 0;
         for to in &batch.ends {
             self.chain
@@ -201,7 +265,7 @@ impl Writer {
                 },
                 &mut self.pending,
             );
-            self.device().status().lost += batch.lost;
+            self.device().state().status.lost += batch.lost;
         }
         if !self.pending.is_empty() {
             self.unsigned.get_or_insert_with(Instant::now);
@@ -220,7 +284,7 @@ impl Writer {
             self.chain
                 .checkpoint(time, &keys.cluster, &keys.signing, &mut self.pending);
             self.unsigned = None;
-            self.device().status().checkpoint_seq = seq;
+            self.device().state().status.checkpoint_seq = seq;
         }
     }
 
@@ -243,10 +307,14 @@ impl Writer {
                 }
             }
         }
+        self.delivered();
+        Ok(())
+    }
+
+    fn delivered(&mut self) {
         self.pending.clear();
         self.written = 0;
         self.base = Some((self.chain.head(), self.chain.next_seq()));
-        Ok(())
     }
 
     /// Waits before the next attempt. True: the operator wants the device reopened.
@@ -266,11 +334,12 @@ impl Writer {
     }
 
     /// The batch is written.
-    fn publish(&mut self, ticket: u64) {
+    fn publish(&mut self) {
+        let ticket = self.last;
         {
-            let mut status = self.device().status();
-            status.seq = self.chain.next_seq() - 1;
-            status.chain = self.chain.head().to_string();
+            let mut state = self.device().state();
+            state.status.seq = self.chain.next_seq() - 1;
+            state.head = Some(self.chain.head());
         }
         if !self.syncer.is_broken() {
             self.shared.recovered(self.device());
@@ -439,7 +508,9 @@ mod tests {
             base: None,
             pending: Vec::new(),
             written: 0,
+            last: 0,
             unsigned: None,
+            batch: Queue::default(),
         }
     }
 

@@ -196,22 +196,7 @@ impl Barrier {
             self.shared.check_absence(&key, || path.to_owned()).await?;
             return Ok(None);
         };
-        self.shared.check_row(&key, || path.to_owned())?;
-        if let Some(known) = row.memo.get() {
-            return Ok(Arc::clone(known).downcast().ok());
-        }
-        let damaged = || BarrierError::Damaged(path.to_owned());
-        let (plain, _) = envelope::open(&keyring, mount, &key, &row.val).map_err(|_| damaged())?;
-        let (stored, value) = tx::split_value(&plain).ok_or_else(damaged)?;
-        if stored != path {
-            return Err(damaged());
-        }
-        let parsed =
-            Arc::new(parse(value).ok_or_else(|| BarrierError::Unreadable(path.to_owned()))?);
-        let _ = row
-            .memo
-            .set(Arc::clone(&parsed) as Arc<dyn Any + Send + Sync>);
-        Ok(Some(parsed))
+        self.shared.parsed(mount, &key, path, &row, parse).map(Some)
     }
 
     /// Rows that were due before a time, oldest first.
@@ -342,6 +327,40 @@ impl Shared {
             true => Err(BarrierError::Damaged(place())),
             false => Ok(()),
         }
+    }
+
+    /// What a row's value parses to, kept beside its ciphertext.
+    fn parsed<T, F>(
+        &self,
+        mount: u64,
+        key: &Bytes,
+        path: &str,
+        row: &Cached,
+        parse: F,
+    ) -> Result<Arc<T>, BarrierError>
+    where
+        T: Any + Send + Sync,
+        F: FnOnce(&[u8]) -> Option<T>,
+    {
+        self.check_row(key, || path.to_owned())?;
+        if let Some(known) = row.memo.get().cloned()
+            && let Ok(known) = known.downcast()
+        {
+            return Ok(known);
+        }
+        let damaged = || BarrierError::Damaged(path.to_owned());
+        let (plain, _) =
+            envelope::open(&self.keyring.load(), mount, key, &row.val).map_err(|_| damaged())?;
+        let (stored, value) = tx::split_value(&plain).ok_or_else(damaged)?;
+        if stored != path {
+            return Err(damaged());
+        }
+        let parsed =
+            Arc::new(parse(value).ok_or_else(|| BarrierError::Unreadable(path.to_owned()))?);
+        let _ = row
+            .memo
+            .set(Arc::clone(&parsed) as Arc<dyn Any + Send + Sync>);
+        Ok(parsed)
     }
 
     /// A row from the cache or the engine.

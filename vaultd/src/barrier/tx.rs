@@ -5,6 +5,7 @@
 
 mod listing;
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -100,6 +101,32 @@ impl Tx {
                 Ok(None)
             }
         }
+    }
+
+    /// [`get`](Self::get), parsed once for all who read the same row.
+    pub(super) async fn get_parsed<T, F>(
+        &mut self,
+        mount: u64,
+        path: &str,
+        parse: F,
+    ) -> Result<Option<Arc<T>>, BarrierError>
+    where
+        T: Any + Send + Sync,
+        F: FnOnce(&[u8]) -> Option<T>,
+    {
+        let shared = self.shared();
+        let key = names::value_key(&shared.keyring.load(), mount, path);
+        if !self.writes.contains_key(&key)
+            && let Some(row) = shared.fetch(&key).await?
+        {
+            self.note_read(&key, row.rev);
+            return shared.parsed(mount, &key, path, &row, parse).map(Some);
+        }
+        let Some(plain) = self.get(mount, path).await? else {
+            return Ok(None);
+        };
+        let parsed = parse(&plain).ok_or_else(|| BarrierError::Unreadable(path.to_owned()))?;
+        Ok(Some(Arc::new(parsed)))
     }
 
     /// A value that its directory lists is not absent.

@@ -1,5 +1,7 @@
 //! A transaction narrowed to one mount: the only thing of the disk that an engine sees.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -33,6 +35,16 @@ impl<'t> View<'t> {
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|_| BarrierError::Unreadable(path.to_owned()))
+    }
+
+    /// [`get`](Self::get) for what is read far more often than written and is no secret: it stays
+    /// parsed in memory until it changes.
+    pub async fn get_shared<T>(&mut self, path: &str) -> Result<Option<Arc<T>>, BarrierError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let parse = |bytes: &[u8]| serde_json::from_slice(bytes).ok();
+        self.tx.get_parsed(self.mount, path, parse).await
     }
 
     pub async fn get_bytes(

@@ -1,5 +1,7 @@
 //! Reading and writing values. They stay JSON text from the request to the row and back.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -62,7 +64,7 @@ pub(super) async fn patch(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     };
     let old: &RawValue = serde_json::from_str(&old).map_err(|_| damaged(ctx))?;
     let merged = merge(Some(old), changes).map_err(|_| Fault::Internal("merge values"))?;
-    append(ctx, view, &engine, metadata, &merged).await
+    append(ctx, view, &engine, Arc::unwrap_or_clone(metadata), &merged).await
 }
 
 async fn append(
@@ -84,8 +86,8 @@ async fn append(
     }
 }
 
-async fn found(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Metadata, Fault> {
-    Metadata::load(view, ctx.param("path"))
+async fn found(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Arc<Metadata>, Fault> {
+    Metadata::find(view, ctx.param("path"))
         .await?
         .ok_or(Fault::Missing)
 }

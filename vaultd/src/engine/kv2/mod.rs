@@ -57,7 +57,8 @@ async fn rarer(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
 pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
     match call {
         Call::Write | Call::WriteMetadata => {
-            Ok(view.exists(&model::metadata_row(ctx.param("path"))).await?)
+            let found = model::Metadata::find(view, ctx.param("path")).await?;
+            Ok(found.is_some())
         }
         _ => Ok(true),
     }

@@ -2,6 +2,7 @@
 //! values of each version, where the id is drawn when the secret is made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -213,7 +214,16 @@ impl Metadata {
     }
 
     pub(super) async fn load(view: &mut View<'_>, path: &str) -> Result<Option<Metadata>, Fault> {
-        Ok(view.get(&metadata_row(path)).await?)
+        let found = Metadata::find(view, path).await?;
+        Ok(found.map(Arc::unwrap_or_clone))
+    }
+
+    /// As [`load`](Self::load), for looking only.
+    pub(super) async fn find(
+        view: &mut View<'_>,
+        path: &str,
+    ) -> Result<Option<Arc<Metadata>>, Fault> {
+        Ok(view.get_shared(&metadata_row(path)).await?)
     }
 
     pub(super) async fn store(&self, view: &mut View<'_>, path: &str) -> Result<(), Fault> {
