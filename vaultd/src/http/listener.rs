@@ -1,14 +1,16 @@
 //! Accepts connections, bounds them, and hands each request to the core.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -165,38 +167,38 @@ async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming
 
 async fn api(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Answer {
     let id = vault_crypto::uuid_v4(&*core.random);
-    let received = match tokio::time::timeout(
-        REQUEST_MAX,
-        receive(request, id.clone(), remote, (core.clock)()),
-    )
-    .await
-    {
-        Ok(Ok(received)) => received,
-        Ok(Err(refused)) => return respond_at_once(refused, &id),
-        Err(_) => {
-            return respond(
-                Err(Fault::invalid("the request took too long to arrive")),
-                &id,
-                false,
-            );
+    let receiving = pin!(receive(request, id.clone(), remote, (core.clock)()));
+    let received = match in_time(receiving).await {
+        Some(Ok(received)) => received,
+        Some(Err(refused)) => return respond_at_once(refused, &id),
+        None => {
+            let late = Fault::invalid("the request took too long to arrive");
+            return respond(Err(late), &id, false);
         }
     };
     let head = received.head;
     let request = received.request;
-    let reads = matches!(request.verb, Verb::Read | Verb::List);
-    let served = async move { AssertUnwindSafe(core.handle(&request)).catch_unwind().await };
-    // What has an effect runs on a task of its own and is finished even if the client hangs up: an
-    // effect always gets its closing audit record.
-    let served = match reads {
-        true => Either::Left(served),
-        false => Either::Right(
-            tokio::spawn(served).map(|joined| joined.unwrap_or_else(|error| Err(Box::new(error)))),
-        ),
+    let outcome = if matches!(request.verb, Verb::Read | Verb::List) {
+        let served = pin!(AssertUnwindSafe(core.handle(&request)).catch_unwind());
+        in_time(served).await.map(Result::ok)
+    } else {
+        // What has an effect runs on a task of its own and is finished even if the client hangs up: an
+        // effect always gets its closing audit record.
+        let served = tokio::spawn(async move { core.handle(&request).await });
+        in_time(served).await.map(Result::ok)
     };
-    let outcome = match tokio::time::timeout(REQUEST_MAX, served).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Fault::Internal("the request failed inside the server")),
-        Err(_) => Err(Fault::Internal("the request took too long")),
+    let outcome = match outcome {
+        Some(Some(outcome)) => outcome,
+        Some(None) => Err(Fault::Internal("the request failed inside the server")),
+        None => Err(Fault::Internal("the request took too long")),
     };
     respond(outcome, &id, head)
+}
+
+/// `None` if it takes longer than a request may. No timer for what is ready at once.
+async fn in_time<F: Future + Unpin>(mut work: F) -> Option<F::Output> {
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => tokio::time::timeout(REQUEST_MAX, work).await.ok(),
+    }
 }
