@@ -87,11 +87,11 @@ impl Cache {
     }
 
     /// A commit put or deleted this row.
-    pub fn changed(&self, key: &Bytes, val: Option<Bytes>, rev: Rev) {
+    pub fn changed(&self, key: &Bytes, row: Option<Cached>, rev: Rev) {
         let mut shard = self.shard(key);
         shard.changed = shard.changed.max(rev);
-        match val {
-            Some(val) => shard.insert(key.clone(), Cached::new(val, rev), self.shard_bytes_max),
+        match row {
+            Some(row) => shard.insert(key.clone(), row, self.shard_bytes_max),
             None => shard.remove(key),
         }
     }

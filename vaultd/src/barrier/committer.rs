@@ -2,6 +2,7 @@
 //! durable, and commits it at once. No timer. The sums of `presence` and the journalled audit
 //! records of the whole batch go into the same commit.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
+use super::cache::Cached;
 use super::envelope::{self, Place};
 use super::error::BarrierError;
 use super::presence::Delta;
@@ -24,9 +26,13 @@ pub struct Journal {
     pub ticket: u64,
 }
 
+type Memos = Vec<(Bytes, Arc<dyn Any + Send + Sync>)>;
+
 pub(super) struct Pending {
     pub(super) txn: Txn,
     pub(super) deltas: Vec<Delta>,
+    /// What some of the rows parse to.
+    pub(super) memos: Memos,
     pub(super) journal: Option<Journal>,
     pub(super) done: oneshot::Sender<Result<Rev, BarrierError>>,
 }
@@ -43,9 +49,9 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
     let mut txns = Vec::with_capacity(batch.len());
     let mut parts = Vec::with_capacity(batch.len());
     let mut waiting = Vec::with_capacity(batch.len());
-    let mut changes: Vec<Vec<Op>> = Vec::with_capacity(batch.len());
+    let mut changes: Vec<(Vec<Op>, Memos)> = Vec::with_capacity(batch.len());
     for pending in batch {
-        changes.push(pending.txn.ops.clone());
+        changes.push((pending.txn.ops.clone(), pending.memos));
         txns.push(pending.txn);
         parts.push((pending.deltas, pending.journal));
         waiting.push(pending.done);
@@ -57,10 +63,10 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
         .await;
     match result {
         Ok(outcomes) => {
-            for ((outcome, ops), done) in outcomes.into_iter().zip(changes).zip(waiting) {
+            for ((outcome, change), done) in outcomes.into_iter().zip(changes).zip(waiting) {
                 let answer = match outcome {
                     Outcome::Done(rev) => {
-                        refresh_cache(shared, ops, rev);
+                        refresh_cache(shared, change, rev);
                         Ok(rev)
                     }
                     Outcome::Conflict => Err(BarrierError::Conflict),
@@ -136,10 +142,16 @@ fn finish(shared: &Shared, parts: &[(Vec<Delta>, Option<Journal>)], done: &[bool
     ops
 }
 
-fn refresh_cache(shared: &Shared, ops: Vec<Op>, rev: Rev) {
+fn refresh_cache(shared: &Shared, (ops, mut memos): (Vec<Op>, Memos), rev: Rev) {
     for op in ops {
         match op {
-            Op::Put(key, val) => shared.cache.changed(&key, Some(val), rev),
+            Op::Put(key, val) => {
+                let row = Cached::new(val, rev);
+                if let Some((_, memo)) = memos.extract_if(.., |(of, _)| *of == key).next() {
+                    let _ = row.memo.set(memo);
+                }
+                shared.cache.changed(&key, Some(row), rev);
+            }
             Op::Del(key) => shared.cache.changed(&key, None, rev),
         }
     }

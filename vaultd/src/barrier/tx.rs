@@ -40,6 +40,7 @@ struct Write {
     before: Option<u64>,
     /// `None` deletes.
     plain: Option<SecretVec>,
+    memo: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 pub struct Tx {
@@ -169,6 +170,36 @@ impl Tx {
         Ok(())
     }
 
+    /// For a path that was never used, which the commit makes sure of.
+    pub(super) fn put_new(
+        &mut self,
+        mount: u64,
+        path: &str,
+        value: &[u8],
+    ) -> Result<(), BarrierError> {
+        if value.len() > VALUE_MAX {
+            return Err(BarrierError::Limit("the value is larger than 1 MiB"));
+        }
+        let key = names::value_key(&self.shared().keyring.load(), mount, path);
+        self.note_read(&key, 0);
+        let write = Write {
+            mount,
+            before: None,
+            plain: Some(value_with_path(path, value)),
+            memo: None,
+        };
+        self.writes.insert(key, write);
+        Ok(())
+    }
+
+    /// What the value at `path` parses to, once it is committed.
+    pub(super) fn remember(&mut self, mount: u64, path: &str, parsed: Arc<dyn Any + Send + Sync>) {
+        let key = names::value_key(&self.shared().keyring.load(), mount, path);
+        if let Some(write) = self.writes.get_mut(&key) {
+            write.memo = Some(parsed);
+        }
+    }
+
     pub(super) async fn delete(
         &mut self,
         mount: u64,
@@ -177,7 +208,11 @@ impl Tx {
     ) -> Result<(), BarrierError> {
         let shared = self.shared();
         let key = names::value_key(&shared.keyring.load(), mount, path);
-        if self.row(mount, &key, || path.to_owned()).await?.is_none() {
+        let exists = match self.writes.get(&key) {
+            Some(write) => write.plain.is_some(),
+            None => self.generation(&key).await?.is_some(),
+        };
+        if !exists {
             return self.check_absent(mount, path).await;
         }
         self.delete_row(mount, key).await?;
@@ -251,6 +286,7 @@ impl Tx {
         if let Some(write) = self.writes.get_mut(&key) {
             let was_absent = write.plain.is_none();
             write.plain = Some(plain);
+            write.memo = None;
             return Ok(was_absent);
         }
         let before = self.generation(&key).await?;
@@ -260,6 +296,7 @@ impl Tx {
                 mount,
                 before,
                 plain: Some(plain),
+                memo: None,
             },
         );
         Ok(before.is_none())
@@ -277,6 +314,7 @@ impl Tx {
                     mount,
                     before,
                     plain: None,
+                    memo: None,
                 },
             )),
             None => drop(self.writes.remove(&key)),
@@ -349,6 +387,7 @@ impl Tx {
         }
         txn.conds.append(&mut self.conds);
         let mut deltas = Vec::with_capacity(self.writes.len());
+        let mut memos = Vec::new();
         let mut bytes = 0;
         for (key, write) in std::mem::take(&mut self.writes) {
             match write.plain {
@@ -373,6 +412,7 @@ impl Tx {
                         write.before,
                         Some(generation),
                     ));
+                    memos.extend(write.memo.map(|memo| (key.clone(), memo)));
                     txn.ops.push(Op::Put(key, record.into()));
                 }
                 None => {
@@ -390,6 +430,7 @@ impl Tx {
         let pending = Pending {
             txn,
             deltas,
+            memos,
             journal: self.journal.take(),
             done,
         };

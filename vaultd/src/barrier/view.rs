@@ -82,6 +82,22 @@ impl<'t> View<'t> {
         self.tx.put(self.mount, path, &to_json(value)?, false).await
     }
 
+    /// Stores what [`get_shared`](Self::get_shared) reads.
+    pub async fn put_shared<T>(&mut self, path: &str, value: T) -> Result<(), BarrierError>
+    where
+        T: Serialize + Send + Sync + 'static,
+    {
+        self.put(path, &value).await?;
+        self.tx.remember(self.mount, path, Arc::new(value));
+        Ok(())
+    }
+
+    /// Stores an unlisted value at a path that was never used before.
+    pub fn put_new<T: Serialize>(&mut self, path: &str, value: &T) -> Result<(), BarrierError> {
+        check(path)?;
+        self.tx.put_new(self.mount, path, &to_json(value)?)
+    }
+
     /// Absent is fine.
     pub async fn delete(&mut self, path: &str) -> Result<(), BarrierError> {
         self.tx.delete(self.mount, path, true).await

@@ -87,7 +87,11 @@ impl<R: Rows> Running<'_, R> {
 
     fn holds(&self, cond: &Cond) -> Result<bool, StoreError> {
         match cond {
-            Cond::Rev(key, rev) => Ok(self.rows.rev_of(key)? == Some(*rev)),
+            Cond::Rev(key, rev) => match self.changes.last_change(key) {
+                // Whoever asks has seen a row of that revision: so the change put it.
+                Some(changed) if !self.touched.contains(key) => Ok(changed == *rev),
+                _ => Ok(self.rows.rev_of(key)? == Some(*rev)),
+            },
             Cond::Absent(key) => Ok(self.rows.rev_of(key)?.is_none()),
             Cond::Exists(key) => Ok(self.rows.rev_of(key)?.is_some()),
             Cond::NoneNewer { lo, hi, .. } if lo >= hi => Ok(true),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::Rev;
 
-const KEYS_MAX: usize = 1 << 16;
+const KEYS_MAX: usize = 1 << 14;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -76,6 +76,11 @@ impl Changes {
                     .newest
                     .range::<Bytes, _>(range)
                     .all(|(_, rev)| *rev <= since)
+    }
+
+    /// The revision that last put or deleted a row, if that was lately.
+    pub(super) fn last_change(&self, key: &Bytes) -> Option<Rev> {
+        self.recent().newest.get(key).copied()
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {

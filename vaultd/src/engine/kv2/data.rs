@@ -76,12 +76,14 @@ async fn append(
 ) -> Result<Reply, Fault> {
     let pruned = metadata.push(engine, ctx.now());
     let number = metadata.current;
-    view.put_unlisted(&version_row(&metadata.id, number), &values)
-        .await?;
-    metadata.store(view, ctx.param("path")).await?;
+    let shown = metadata.version(number);
+    let shown = shown.map(|version| metadata.show_version(number, version));
+    // A number is given to one version only.
+    view.put_new(&version_row(&metadata.id, number), &values)?;
     purge::few(view, &metadata.id, pruned).await?;
-    match metadata.version(number) {
-        Some(version) => Reply::of(&metadata.show_version(number, version)),
+    metadata.store(view, ctx.param("path")).await?;
+    match shown {
+        Some(shown) => Reply::of(&shown),
         None => Err(Fault::Internal("a version that was just added is missing")),
     }
 }

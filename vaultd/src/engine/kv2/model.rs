@@ -226,8 +226,8 @@ impl Metadata {
         Ok(view.get_shared(&metadata_row(path)).await?)
     }
 
-    pub(super) async fn store(&self, view: &mut View<'_>, path: &str) -> Result<(), Fault> {
-        Ok(view.put(&metadata_row(path), self).await?)
+    pub(super) async fn store(self, view: &mut View<'_>, path: &str) -> Result<(), Fault> {
+        Ok(view.put_shared(&metadata_row(path), self).await?)
     }
 
     /// Number of the oldest version that is kept; one above `current` if there is none.
