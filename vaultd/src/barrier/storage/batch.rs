@@ -1,6 +1,6 @@
 //! One batch, evaluated over an engine's rows: the same order and conditions for every engine.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -22,7 +22,8 @@ pub(super) struct Applied {
     pub(super) outcomes: Vec<Outcome>,
     /// The revision of the batch, if it wrote.
     pub(super) rev: Option<Rev>,
-    pub(super) keys: Vec<Bytes>,
+    /// True if put, false if deleted.
+    pub(super) touched: BTreeMap<Bytes, bool>,
 }
 
 /// Refuses what no engine stores, before anything is touched.
@@ -41,7 +42,7 @@ pub(super) fn apply<R: Rows>(
         rows,
         changes,
         rev: before + 1,
-        touched: BTreeSet::new(),
+        touched: BTreeMap::new(),
     };
     let mut held = Vec::with_capacity(batch.len());
     for txn in batch {
@@ -54,8 +55,8 @@ pub(super) fn apply<R: Rows>(
     let of_the_batch = finish(&held);
     check_ops(&of_the_batch)?;
     running.write(of_the_batch)?;
-    let keys: Vec<Bytes> = running.touched.into_iter().collect();
-    let rev = (!keys.is_empty()).then_some(before + 1);
+    let touched = running.touched;
+    let rev = (!touched.is_empty()).then_some(before + 1);
     let done = Outcome::Done(rev.unwrap_or(before));
     let outcomes = held
         .into_iter()
@@ -64,7 +65,7 @@ pub(super) fn apply<R: Rows>(
     Ok(Applied {
         outcomes,
         rev,
-        keys,
+        touched,
     })
 }
 
@@ -72,7 +73,8 @@ struct Running<'a, R> {
     rows: &'a mut R,
     changes: &'a Changes,
     rev: Rev,
-    touched: BTreeSet<Bytes>,
+    /// True if put, false if deleted.
+    touched: BTreeMap<Bytes, bool>,
 }
 
 impl<R: Rows> Running<'_, R> {
@@ -88,8 +90,9 @@ impl<R: Rows> Running<'_, R> {
     fn holds(&self, cond: &Cond) -> Result<bool, StoreError> {
         match cond {
             Cond::Rev(key, rev) => match self.changes.last_change(key) {
-                // Whoever asks has seen a row of that revision: so the change put it.
-                Some(changed) if !self.touched.contains(key) => Ok(changed == *rev),
+                Some(change) if !self.touched.contains_key(key) => {
+                    Ok(change.put && change.rev == *rev)
+                }
                 _ => Ok(self.rows.rev_of(key)? == Some(*rev)),
             },
             Cond::Absent(key) => Ok(self.rows.rev_of(key)?.is_none()),
@@ -111,12 +114,12 @@ impl<R: Rows> Running<'_, R> {
         for op in ops {
             match op {
                 Op::Put(key, val) => {
-                    self.touched.insert(key.clone());
+                    self.touched.insert(key.clone(), true);
                     self.rows.put(key, val, self.rev)?;
                 }
                 Op::Del(key) => {
                     self.rows.del(&key)?;
-                    self.touched.insert(key);
+                    self.touched.insert(key, false);
                 }
             }
         }

@@ -26,11 +26,19 @@ pub(super) struct Changes {
     published: watch::Sender<Rev>,
 }
 
+/// What last happened to a row.
+#[derive(Clone, Copy)]
+pub(super) struct Last {
+    pub(super) rev: Rev,
+    /// Otherwise it was deleted.
+    pub(super) put: bool,
+}
+
 struct Recent {
     /// One entry for each revision after `complete_since`, without gaps.
     batches: VecDeque<Arc<[Bytes]>>,
     complete_since: Rev,
-    newest: BTreeMap<Bytes, Rev>,
+    newest: BTreeMap<Bytes, Last>,
     keys: usize,
     keys_max: usize,
 }
@@ -60,8 +68,8 @@ impl Changes {
     }
 
     /// Makes the next revision known. Called by one writer at a time, in order.
-    pub(super) fn publish(&self, rev: Rev, keys: Vec<Bytes>) {
-        self.recent().add(rev, keys.into());
+    pub(super) fn publish(&self, rev: Rev, touched: BTreeMap<Bytes, bool>) {
+        self.recent().add(rev, touched);
         self.revision.store(rev, Ordering::Release);
         self.published.send_replace(rev);
     }
@@ -75,11 +83,11 @@ impl Changes {
                 && recent
                     .newest
                     .range::<Bytes, _>(range)
-                    .all(|(_, rev)| *rev <= since)
+                    .all(|(_, last)| last.rev <= since)
     }
 
-    /// The revision that last put or deleted a row, if that was lately.
-    pub(super) fn last_change(&self, key: &Bytes) -> Option<Rev> {
+    /// What last happened to a row, if that was lately.
+    pub(super) fn last_change(&self, key: &Bytes) -> Option<Last> {
         self.recent().newest.get(key).copied()
     }
 
@@ -89,9 +97,10 @@ impl Changes {
 }
 
 impl Recent {
-    fn add(&mut self, rev: Rev, keys: Arc<[Bytes]>) {
-        for key in &*keys {
-            self.newest.insert(key.clone(), rev);
+    fn add(&mut self, rev: Rev, touched: BTreeMap<Bytes, bool>) {
+        let keys: Arc<[Bytes]> = touched.keys().cloned().collect();
+        for (key, put) in touched {
+            self.newest.insert(key, Last { rev, put });
         }
         self.keys += keys.len();
         self.batches.push_back(keys);
@@ -107,7 +116,8 @@ impl Recent {
         self.complete_since += 1;
         self.keys -= keys.len();
         for key in &*keys {
-            if self.newest.get(key) == Some(&self.complete_since) {
+            let last = self.newest.get(key).map(|last| last.rev);
+            if last == Some(self.complete_since) {
                 self.newest.remove(key);
             }
         }

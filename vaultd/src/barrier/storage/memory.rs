@@ -111,7 +111,7 @@ impl Memory {
             }
         }
         if let Some(rev) = applied.rev {
-            self.changes.publish(rev, applied.keys);
+            self.changes.publish(rev, applied.touched);
         }
         match fault {
             Some(_) => Err(StoreError::Ambiguous("a fault was injected".to_owned())),

@@ -181,7 +181,7 @@ impl Thread {
                 .and_then(|mut update| update.execute([rev.cast_signed()]))
                 .map_err(fault)?;
             self.execute("COMMIT")?;
-            self.shared.changes.publish(rev, applied.keys);
+            self.shared.changes.publish(rev, applied.touched);
         }
         Ok(applied.outcomes)
     }
