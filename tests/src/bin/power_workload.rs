@@ -53,7 +53,14 @@ async fn main() -> anyhow::Result<()> {
             }
             90 => {
                 drop(store);
-                store = Sqlite::open(dir)?;
+                // The sync that is made to fail may be one of the opening.
+                store = match Sqlite::open(dir) {
+                    Ok(store) => store,
+                    Err(error) => {
+                        say(&format!("error {error:?}"))?;
+                        std::process::exit(0);
+                    }
+                };
             }
             _ => {}
         }
