@@ -15,11 +15,8 @@ const LINES_MAX: usize = 400;
 
 /// Files that are longer. The numbers may only become smaller.
 const LONGER: &[(&str, usize)] = &[
-    ("vaultd/src/audit/device.rs", 402),
     ("vaultd/src/audit/value.rs", 423),
-    ("vaultd/src/audit/writer.rs", 407),
     ("vaultd/src/barrier/storage/conformance.rs", 513),
-    ("vaultd/src/barrier/tx.rs", 430),
     ("vaultd/src/core/token.rs", 420),
 ];
 

@@ -7,10 +7,12 @@
 //! strict devices do).
 
 mod device;
+mod devices;
 mod entry;
 mod file;
 mod sink;
 mod sync;
+mod thread;
 mod value;
 mod wait;
 mod writer;
@@ -35,7 +37,8 @@ pub use entry::{
 pub use file::OpenError;
 pub use value::{Data, Hashed, Hmac, HmacMap, Public};
 
-use device::{Devices, Goal};
+use device::Goal;
+use devices::Devices;
 
 /// How long a record may wait for a device before its request fails.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -7,8 +7,7 @@
 //! and takes over what fails. Lines that a failed device did not take are kept and written, whole and
 //! in order, once it works again.
 
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use vault_audit::{Chain, Line, Link, Mark, VERSION};
@@ -17,6 +16,7 @@ use super::device::{Device, Queue, Shared};
 use super::file::{OpenError, Tail};
 use super::sink::Sink;
 use super::sync::Syncer;
+use super::thread::Opening;
 use super::{Clock, Keyring};
 
 /// No line stays unsigned for longer, while unsealed; leaves time to write within a second.
@@ -24,33 +24,6 @@ const CHECKPOINT: Duration = Duration::from_millis(800);
 
 /// Between two attempts at a device that fails.
 const RETRY: Duration = Duration::from_millis(250);
-
-/// A record that nobody waits for is written within that time.
-const LAZY: Duration = Duration::from_secs(1);
-
-/// More records at once than one request makes: under load a short pause makes batches larger, and
-/// wake-ups, on both sides, fewer. The more load, the longer.
-const BUSY: usize = 2;
-const VERY_BUSY: usize = 8;
-const PAUSE: Duration = Duration::from_micros(100);
-const LONG_PAUSE: Duration = Duration::from_micros(300);
-
-/// Tells whoever started the thread how the first opening went.
-pub(super) struct Opening {
-    index: usize,
-    sender: Sender<(usize, Result<(), OpenError>)>,
-}
-
-impl Opening {
-    pub(super) fn new(index: usize, sender: Sender<(usize, Result<(), OpenError>)>) -> Opening {
-        Opening { index, sender }
-    }
-
-    fn report(self, result: Result<(), OpenError>) {
-        // Nobody listens any more if opening took too long.
-        let _ = self.sender.send((self.index, result));
-    }
-}
 
 pub(super) struct Writer {
     index: usize,
@@ -75,86 +48,22 @@ pub(super) struct Writer {
     batch: Queue,
 }
 
-/// The writer of one device. Held while there is something to write, never while nothing is.
-pub(super) type Cell = Arc<Mutex<Writer>>;
-
-pub(super) fn locked(cell: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
-    cell.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The process is ending.
-struct Closed;
-
-/// A device's thread.
-fn run(cell: &Mutex<Writer>, opening: Opening) {
-    let (shared, index) = {
-        let writer = locked(cell);
-        (Arc::clone(&writer.shared), writer.index)
-    };
-    if locked(cell).start(opening) {
-        while wait(cell, &shared, index).is_ok() {
-            let Ok(records) = locked(cell).turn() else {
-                break;
-            };
-            if records > VERY_BUSY {
-                std::thread::sleep(LONG_PAUSE);
-            } else if records > BUSY {
-                std::thread::sleep(PAUSE);
-            }
-        }
-    }
-    let mut writer = locked(cell);
-    writer.close();
-    writer.syncer.close();
-}
-
-/// Sleeps until there is something to do.
-fn wait(cell: &Mutex<Writer>, shared: &Shared, index: usize) -> Result<(), Closed> {
-    loop {
-        let due = {
-            let writer = locked(cell);
-            if !writer.pending.is_empty() {
-                return Ok(());
-            }
-            writer.due()
-        };
-        let mut inbox = shared.inbox();
-        let closed = inbox.closed;
-        let queue = &mut inbox.queues[index];
-        if queue.has_work() || due.is_some_and(|left| left.is_zero()) {
-            return Ok(());
-        }
-        if closed {
-            return Err(Closed);
-        }
-        if std::mem::take(&mut queue.look) {
-            continue;
-        }
-        queue.asleep = true;
-        let wake = &shared.devices[index].wake;
-        inbox = wake
-            .wait_timeout(inbox, due.unwrap_or(LAZY).min(LAZY))
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
-        inbox.queues[index].asleep = false;
-    }
-}
+pub(super) struct Closed;
 
 impl Writer {
-    pub(super) fn spawn(
+    pub(super) fn new(
         index: usize,
         shared: Arc<Shared>,
         keys: Keyring,
         clock: Clock,
-        opening: Opening,
-    ) -> std::io::Result<Cell> {
-        let syncer = Syncer::spawn(Arc::clone(&shared), index)?;
-        let writer = Writer {
+    ) -> std::io::Result<Writer> {
+        Ok(Writer {
+            syncer: Syncer::spawn(Arc::clone(&shared), index)?,
             index,
             shared,
             keys,
             clock,
-            syncer,
             sink: None,
             chain: Chain::new(Link::GENESIS, 1),
             base: None,
@@ -163,13 +72,7 @@ impl Writer {
             last: 0,
             unsigned: None,
             batch: Queue::default(),
-        };
-        let cell = Arc::new(Mutex::new(writer));
-        let own = Arc::clone(&cell);
-        std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || run(&own, opening))?;
-        Ok(cell)
+        })
     }
 
     fn device(&self) -> &Device {
@@ -177,7 +80,7 @@ impl Writer {
     }
 
     /// The first opening; false if there is no point in going on.
-    fn start(&mut self, opening: Opening) -> bool {
+    pub(super) fn start(&mut self, opening: Opening) -> bool {
         let opened = self.open();
         let regular = matches!(self.device().config, super::DeviceConfig::File { .. });
         let refused = opened.is_err() && regular;
@@ -193,7 +96,7 @@ impl Writer {
     }
 
     /// One batch, and how many records were in it.
-    fn turn(&mut self) -> Result<usize, Closed> {
+    pub(super) fn turn(&mut self) -> Result<usize, Closed> {
         let mut batch = std::mem::take(&mut self.batch);
         self.shared.take(self.index, &mut batch);
         self.tie(&batch);
@@ -237,7 +140,7 @@ impl Writer {
     }
 
     /// Time left until a checkpoint is due; `None` if there is nothing to sign, or no key.
-    fn due(&self) -> Option<Duration> {
+    pub(super) fn due(&self) -> Option<Duration> {
         let since = self.unsigned?;
         let unlocked = self
             .keys
@@ -349,6 +252,17 @@ impl Writer {
             Some(_) => self.syncer.written(ticket),
             None => self.shared.synced(self.device(), ticket),
         }
+    }
+
+    /// Some lines are chained and not written.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The process ends.
+    pub(super) fn end(&mut self) {
+        self.close();
+        self.syncer.close();
     }
 
     fn close(&mut self) {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use vault_crypto::SecretVec;
 use zeroize::Zeroizing;
 
-use super::{OPS_MAX, Tx, Write};
+use super::commit::OPS_MAX;
+use super::{Tx, Write};
 use crate::barrier::envelope;
 use crate::barrier::error::BarrierError;
 use crate::barrier::names;
