@@ -6,6 +6,7 @@
 //! policy    text -> rules -> decision       audit   open before the effect, close before the answer
 //! auth      who are you                     engine  what can it do
 //! barrier   the only door to the disk: names and values encrypted, bound to place, counted
+//! jose      signed tokens of others     outbound  requests to others
 //! ```
 //! Arrows only point down this list.
 
@@ -17,7 +18,9 @@ pub mod config;
 pub mod core;
 pub mod engine;
 pub mod http;
+pub mod jose;
 pub mod memory;
+pub mod outbound;
 pub mod server;
 pub mod stack;
 
