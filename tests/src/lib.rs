@@ -7,8 +7,10 @@
 //! ```
 
 pub mod http;
+pub mod issuer;
 pub mod process;
 mod vault;
+pub mod web;
 
 pub use http::{Answer, Request};
 pub use process::{Options, Process, program};

@@ -23,11 +23,13 @@ const LONGER: &[(&str, usize)] = &[
 /// What each layer of `vaultd/src` may use. Arrows point down; `VOCABULARY` is shared.
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["core", "engine"]),
-    ("core", &["audit", "auth", "barrier", "engine"]),
-    ("auth", &["barrier"]),
-    ("engine", &["barrier"]),
+    ("core", &["audit", "auth", "barrier", "engine", "outbound"]),
+    ("auth", &["barrier", "jose", "outbound"]),
+    ("engine", &["barrier", "jose", "outbound"]),
     ("audit", &[]),
     ("barrier", &[]),
+    ("jose", &[]),
+    ("outbound", &[]),
 ];
 
 /// What engines and methods share with `core`: the types of a request and its answer, no deeds.

@@ -4,11 +4,15 @@
 mod approle;
 mod bad_input;
 mod envelope;
+mod github;
 mod harness;
+mod jwt;
+mod kubernetes;
 mod kv;
 mod leak;
 mod leases;
 mod nobody;
+mod oidc;
 mod policy;
 mod routes;
 mod setup;

@@ -6,7 +6,7 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 14] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
@@ -17,6 +17,10 @@ const KINDS: [Kind; 10] = [
     Kind::Token,
     Kind::Approle,
     Kind::Userpass,
+    Kind::Jwt,
+    Kind::Oidc,
+    Kind::Kubernetes,
+    Kind::Github,
 ];
 
 /// Where a kind is mounted here. A new kind does not compile until it has its place, and belongs
@@ -33,6 +37,10 @@ fn place(kind: Kind) -> &'static str {
         Kind::Token => "auth/token/",
         Kind::Approle => "auth/approle/",
         Kind::Userpass => "auth/userpass/",
+        Kind::Jwt => "auth/jwt/",
+        Kind::Oidc => "auth/oidc/",
+        Kind::Kubernetes => "auth/kubernetes/",
+        Kind::Github => "auth/github/",
     }
 }
 
@@ -87,6 +95,20 @@ pub(crate) fn mount_all(vault: &Vault) {
     vault
         .root("POST", "auth/token/roles/sample", json!({"orphan": true}))
         .expect(204);
+    for kind in ["kubernetes", "github"] {
+        vault
+            .root("POST", &format!("sys/auth/{kind}"), json!({ "type": kind }))
+            .expect(204);
+    }
+    for kind in ["jwt", "oidc"] {
+        let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": "sample"});
+        vault
+            .root("POST", &format!("sys/auth/{kind}"), json!({ "type": kind }))
+            .expect(204);
+        vault
+            .root("POST", &format!("auth/{kind}/role/sample"), role)
+            .expect(204);
+    }
 }
 
 /// A row with the path that leads to it.

@@ -1,4 +1,12 @@
 //! Who are you: each method turns evidence into a `Login`; core issues the token.
 
 pub mod approle;
+pub mod github;
+pub mod jwt;
+pub mod kubernetes;
 pub mod userpass;
+
+mod glob;
+mod name;
+mod secret;
+mod token_fields;

@@ -16,7 +16,7 @@ use super::route::{Access, Found, Params, Row, find, matches};
 use super::slow::Outside;
 use super::unsealed::Unsealed;
 use super::{Core, system, token_method};
-use crate::auth::{approle, userpass};
+use crate::auth::{approle, github, jwt, kubernetes, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
 
@@ -30,6 +30,9 @@ pub enum Call {
     Cubbyhole(cubbyhole::Call),
     Approle(approle::Call),
     Userpass(userpass::Call),
+    Jwt(jwt::Call),
+    Kubernetes(kubernetes::Call),
+    Github(github::Call),
     Token(token_method::Call),
     System(system::Call),
 }
@@ -76,6 +79,15 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
         Kind::Cubbyhole => target(mount, cubbyhole::ROWS, Call::Cubbyhole, request.verb, rest),
         Kind::Approle => target(mount, approle::ROWS, Call::Approle, request.verb, rest),
         Kind::Userpass => target(mount, userpass::ROWS, Call::Userpass, request.verb, rest),
+        Kind::Jwt | Kind::Oidc => target(mount, jwt::ROWS, Call::Jwt, request.verb, rest),
+        Kind::Kubernetes => target(
+            mount,
+            kubernetes::ROWS,
+            Call::Kubernetes,
+            request.verb,
+            rest,
+        ),
+        Kind::Github => target(mount, github::ROWS, Call::Github, request.verb, rest),
         Kind::Token => target(mount, token_method::ROWS, Call::Token, request.verb, rest),
         Kind::System => target(mount, system::ROWS, Call::System, request.verb, rest),
         Kind::Identity => Resolved::NoPath(Arc::clone(mount)),
@@ -103,6 +115,9 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Cubbyhole => plain(cubbyhole::ROWS),
         Kind::Approle => plain(approle::ROWS),
         Kind::Userpass => plain(userpass::ROWS),
+        Kind::Jwt | Kind::Oidc => plain(jwt::ROWS),
+        Kind::Kubernetes => plain(kubernetes::ROWS),
+        Kind::Github => plain(github::ROWS),
         Kind::Token => plain(token_method::ROWS),
         Kind::System => plain(system::ROWS),
         Kind::Identity => Vec::new(),
@@ -173,7 +188,9 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Cubbyhole(call) => Box::pin(cubbyhole::exists(call, ctx, &mut view)).await,
         Call::Approle(call) => Box::pin(approle::exists(call, ctx, &mut view)).await,
         Call::Userpass(call) => Box::pin(userpass::exists(call, ctx, &mut view)).await,
-        Call::Token(_) | Call::System(_) => Ok(true),
+        Call::Jwt(call) => Box::pin(jwt::exists(call, ctx, &mut view)).await,
+        Call::Kubernetes(call) => Box::pin(kubernetes::exists(call, ctx, &mut view)).await,
+        Call::Github(_) | Call::Token(_) | Call::System(_) => Ok(true),
     }
 }
 
@@ -186,6 +203,18 @@ pub async fn renewed(mount: &Mount, role: &str, tx: &mut Tx) -> Result<Option<To
             .map(Some)
             .ok_or_else(gone),
         Kind::Userpass => userpass::renewed(role, &mut tx.view(mount.number))
+            .await?
+            .map(Some)
+            .ok_or_else(gone),
+        Kind::Jwt | Kind::Oidc => jwt::renewed(role, &mut tx.view(mount.number))
+            .await?
+            .map(Some)
+            .ok_or_else(gone),
+        Kind::Kubernetes => kubernetes::renewed(role, &mut tx.view(mount.number))
+            .await?
+            .map(Some)
+            .ok_or_else(gone),
+        Kind::Github => github::renewed(&mut tx.view(mount.number))
             .await?
             .map(Some)
             .ok_or_else(gone),
@@ -206,6 +235,7 @@ pub async fn tidy(mount: &Mount, now: Timestamp, tx: &mut Tx) -> Result<bool, Fa
     match mount.kind {
         Kind::Kv2 => kv2::tidy(&mut view).await,
         Kind::Approle => approle::tidy(now, &mut view).await,
+        Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp
@@ -213,7 +243,9 @@ pub async fn tidy(mount: &Mount, now: Timestamp, tx: &mut Tx) -> Result<bool, Fa
         | Kind::System
         | Kind::Identity
         | Kind::Token
-        | Kind::Userpass => Ok(false),
+        | Kind::Userpass
+        | Kind::Kubernetes
+        | Kind::Github => Ok(false),
     }
 }
 
@@ -223,6 +255,9 @@ pub enum Prepared {
     #[default]
     Nothing,
     Userpass(userpass::Prepared),
+    Jwt(jwt::Prepared),
+    Kubernetes(kubernetes::Prepared),
+    Github(github::Prepared),
 }
 
 /// Slow work, once the request is permitted and recorded, and before its transaction: that may run
@@ -234,32 +269,44 @@ pub async fn prepare(
     call: Call,
     ctx: &Ctx<'_>,
 ) -> Result<Prepared, Fault> {
-    match call {
-        Call::Userpass(call) => {
-            let outside = Outside {
-                slow: &core.slow,
-                lockouts: &core.lockouts,
-                random: &core.random,
-            };
-            for _ in 0..ATTEMPTS {
-                let mut tx = vault.barrier.begin();
-                let mut view = tx.view(ctx.mount.number);
-                match userpass::prepare(call, ctx, &mut view, &outside).await {
-                    Err(Fault::Conflict) => tokio::task::yield_now().await,
-                    outcome => return outcome.map(Prepared::Userpass),
-                }
-            }
-            Err(Fault::Internal("too many concurrent updates"))
-        }
-        Call::Kv1(_)
-        | Call::Kv2(_)
-        | Call::Transit(_)
-        | Call::Totp(_)
-        | Call::Cubbyhole(_)
-        | Call::Approle(_)
-        | Call::Token(_)
-        | Call::System(_) => Ok(Prepared::Nothing),
+    let outside_work = matches!(
+        call,
+        Call::Userpass(_) | Call::Jwt(_) | Call::Kubernetes(_) | Call::Github(_)
+    );
+    if !outside_work {
+        return Ok(Prepared::Nothing);
     }
+    let outside = Outside {
+        slow: &core.slow,
+        lockouts: &core.lockouts,
+        random: &core.random,
+        outbound: &core.outbound,
+        issuers: &core.issuers,
+    };
+    for _ in 0..ATTEMPTS {
+        let mut tx = vault.barrier.begin();
+        let view = &mut tx.view(ctx.mount.number);
+        let outcome = match call {
+            Call::Userpass(call) => userpass::prepare(call, ctx, view, &outside)
+                .await
+                .map(Prepared::Userpass),
+            Call::Jwt(call) => Box::pin(jwt::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Jwt),
+            Call::Kubernetes(call) => Box::pin(kubernetes::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Kubernetes),
+            Call::Github(call) => Box::pin(github::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Github),
+            _ => Ok(Prepared::Nothing),
+        };
+        match outcome {
+            Err(Fault::Conflict) => tokio::task::yield_now().await,
+            outcome => return outcome,
+        }
+    }
+    Err(Fault::Internal("too many concurrent updates"))
 }
 
 /// Runs the operation over the transaction. The rarer engines are boxed: a future is as large as its
@@ -290,6 +337,37 @@ pub async fn run(
                 return Err(Fault::Internal("nothing was prepared"));
             };
             Box::pin(userpass::run(
+                call,
+                ctx,
+                prepared,
+                &mut tx.view(ctx.mount.number),
+            ))
+            .await
+        }
+        Call::Jwt(call) => {
+            let Prepared::Jwt(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            Box::pin(jwt::run(
+                call,
+                ctx,
+                prepared,
+                &mut tx.view(ctx.mount.number),
+            ))
+            .await
+        }
+        Call::Kubernetes(call) => {
+            let Prepared::Kubernetes(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(kubernetes::run(call, ctx, prepared, view)).await
+        }
+        Call::Github(call) => {
+            let Prepared::Github(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            Box::pin(github::run(
                 call,
                 ctx,
                 prepared,

@@ -42,7 +42,9 @@ use tokio::sync::watch;
 use vault_crypto::Random;
 
 use crate::audit::Broker;
+use crate::auth::jwt::Issuers;
 use crate::barrier::{Engine, Storage as _};
+use crate::outbound::Outbound;
 use dispatch::Resolved;
 use fault::Fault;
 use gate::Gate;
@@ -77,6 +79,9 @@ pub struct Core {
     /// Work that waits its turn, and names with wrong passwords: both outlive sealing.
     pub slow: slow::Slow,
     pub lockouts: lockout::Lockouts,
+    pub outbound: Arc<Outbound>,
+    /// Public keys of who signs tokens for logins.
+    pub issuers: Issuers,
     pub meter: meter::Meter,
     operators: operator::Operators,
     /// Tells connections that the vault was sealed.
@@ -102,6 +107,8 @@ impl Core {
             ttl,
             slow: slow::Slow::default(),
             lockouts: lockout::Lockouts::default(),
+            outbound: Arc::default(),
+            issuers: Issuers::default(),
             meter: meter::Meter::default(),
             operators: operator::Operators::default(),
             sealed: watch::Sender::new(()),

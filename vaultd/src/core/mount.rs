@@ -33,6 +33,10 @@ pub enum Kind {
     Token,
     Approle,
     Userpass,
+    Jwt,
+    Oidc,
+    Kubernetes,
+    Github,
 }
 
 impl Kind {
@@ -48,11 +52,24 @@ impl Kind {
             Kind::Token => "token",
             Kind::Approle => "approle",
             Kind::Userpass => "userpass",
+            Kind::Jwt => "jwt",
+            Kind::Oidc => "oidc",
+            Kind::Kubernetes => "kubernetes",
+            Kind::Github => "github",
         }
     }
 
     pub fn is_auth(self) -> bool {
-        matches!(self, Kind::Token | Kind::Approle | Kind::Userpass)
+        matches!(
+            self,
+            Kind::Token
+                | Kind::Approle
+                | Kind::Userpass
+                | Kind::Jwt
+                | Kind::Oidc
+                | Kind::Kubernetes
+                | Kind::Github
+        )
     }
 
     /// Made at init, and can be neither moved nor removed.

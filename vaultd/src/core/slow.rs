@@ -9,12 +9,16 @@ use vault_crypto::Random;
 
 use super::fault::Fault;
 use super::lockout::Lockouts;
+use crate::auth::jwt::Issuers;
+use crate::outbound::Outbound;
 
 /// What a method may use before its transaction.
 pub struct Outside<'a> {
     pub slow: &'a Slow,
     pub lockouts: &'a Lockouts,
     pub random: &'a Arc<dyn Random>,
+    pub outbound: &'a Arc<Outbound>,
+    pub issuers: &'a Issuers,
 }
 
 const QUEUE_FOR_EACH: usize = 32;

@@ -37,7 +37,9 @@ impl Table {
             Table::Engines => {
                 "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\" or \"totp\""
             }
-            Table::Methods => "\"approle\" or \"userpass\"",
+            Table::Methods => {
+                "\"approle\", \"userpass\", \"jwt\", \"oidc\", \"kubernetes\" or \"github\""
+            }
         }
     }
 
@@ -50,6 +52,10 @@ impl Table {
             (Table::Engines, "totp", _) => Some(Kind::Totp),
             (Table::Methods, "approle", _) => Some(Kind::Approle),
             (Table::Methods, "userpass", _) => Some(Kind::Userpass),
+            (Table::Methods, "jwt", _) => Some(Kind::Jwt),
+            (Table::Methods, "oidc", _) => Some(Kind::Oidc),
+            (Table::Methods, "kubernetes", _) => Some(Kind::Kubernetes),
+            (Table::Methods, "github", _) => Some(Kind::Github),
             _ => None,
         }
     }

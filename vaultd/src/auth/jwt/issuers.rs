@@ -1,0 +1,270 @@
+//! What issuers publish: their keys, and where their doors are. All of it is public, and can be asked
+//! for again; nothing of it is stored.
+//!
+//! Promises: keys are asked for again after five minutes, and at once when a token names a key that
+//! is not known (at most every ten seconds); an issuer that does not answer stops no login with a key
+//! that was known less than a day ago; many logins at once ask once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::model::{Config, Place, Source};
+use crate::jose::{Algorithm, Claims, JoseError, KeySet, Token, VerifyKey};
+use crate::outbound::{Failure, Outbound, Trust, Url};
+
+/// Seconds. Younger than this, keys are used as they are.
+const FRESH: i64 = 300;
+/// Younger than this, they are used while new ones are asked for.
+const RECENT: i64 = 3600;
+/// Younger than this, they are used if the issuer does not answer.
+const KEPT: i64 = 86_400;
+/// Between two questions because of a key that is not known.
+const UNKNOWN_EVERY: i64 = 10;
+/// After a question that was not answered.
+const PAUSE: i64 = 5;
+
+/// An issuer's own description (OpenID Connect Discovery 1.0, 3).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Provider {
+    pub issuer: String,
+    pub jwks_uri: Url,
+    pub authorization_endpoint: Option<Url>,
+    pub token_endpoint: Option<Url>,
+    pub userinfo_endpoint: Option<Url>,
+}
+
+/// What was published at one moment.
+pub(super) struct Published {
+    keys: KeySet,
+    pub provider: Option<Provider>,
+    /// Seconds since 1970.
+    at: i64,
+}
+
+struct Issuer {
+    source: Source,
+    published: ArcSwapOption<Published>,
+    /// Held while asking.
+    asking: tokio::sync::Mutex<Last>,
+}
+
+/// The last questions; times in seconds since 1970.
+struct Last {
+    failed: Option<(Failure, i64)>,
+    /// Because of a key that was not known.
+    unknown: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Age,
+    UnknownKey,
+}
+
+/// The issuers of all mounts.
+#[derive(Default)]
+pub struct Issuers {
+    /// By the number of the mount.
+    known: Mutex<HashMap<u64, Arc<Issuer>>>,
+}
+
+impl Issuers {
+    fn issuer(&self, mount: u64, source: &Source) -> Arc<Issuer> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(issuer) = known.get(&mount)
+            && issuer.source == *source
+        {
+            return Arc::clone(issuer);
+        }
+        let issuer = Arc::new(Issuer {
+            source: source.clone(),
+            published: ArcSwapOption::empty(),
+            asking: tokio::sync::Mutex::new(Last {
+                failed: None,
+                unknown: i64::MIN,
+            }),
+        });
+        known.insert(mount, Arc::clone(&issuer));
+        issuer
+    }
+
+    /// What the config's source publishes, from memory if it is recent.
+    pub(super) async fn published(
+        &self,
+        outbound: &Arc<Outbound>,
+        mount: u64,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Arc<Published>, Failure> {
+        let issuer = self.issuer(mount, &config.source);
+        issuer.recent(outbound, now.as_second()).await
+    }
+
+    /// What a token says, if one of the issuer's keys signed it; and the issuer.
+    pub(super) async fn verify(
+        &self,
+        outbound: &Arc<Outbound>,
+        mount: u64,
+        config: &Config,
+        token: &Token<'_>,
+        allowed: &[Algorithm],
+        now: Timestamp,
+    ) -> Result<(Claims, Arc<Published>), String> {
+        let ask = |failure: Failure| format!("the issuer's keys are not known: {failure}");
+        let issuer = self.issuer(mount, &config.source);
+        let now = now.as_second();
+        let published = issuer.recent(outbound, now).await.map_err(ask)?;
+        match token.verify(&published.keys, allowed) {
+            Err(JoseError::UnknownKey) => {
+                let seen = Some(Arc::clone(&published));
+                let asked = issuer.ask(outbound, seen, Why::UnknownKey, now).await;
+                // Without an answer the known keys are still the answer.
+                let published = asked.unwrap_or(published);
+                let claims = token.verify(&published.keys, allowed);
+                claims.map(|claims| (claims, published))
+            }
+            outcome => outcome.map(|claims| (claims, published)),
+        }
+        .map_err(|error| error.to_string())
+    }
+}
+
+impl Issuer {
+    async fn recent(
+        self: &Arc<Issuer>,
+        outbound: &Arc<Outbound>,
+        now: i64,
+    ) -> Result<Arc<Published>, Failure> {
+        let Some(known) = self.published.load_full() else {
+            return self.ask(outbound, None, Why::Age, now).await;
+        };
+        match now.saturating_sub(known.at) {
+            age if age < FRESH => Ok(known),
+            age if age < RECENT => {
+                // Unless somebody does already.
+                if self.asking.try_lock().is_err() {
+                    return Ok(known);
+                }
+                let (issuer, outbound) = (Arc::clone(self), Arc::clone(outbound));
+                let seen = Some(Arc::clone(&known));
+                tokio::spawn(
+                    async move { issuer.ask(&outbound, seen, Why::Age, now).await.map(drop) },
+                );
+                Ok(known)
+            }
+            age => match self
+                .ask(outbound, Some(Arc::clone(&known)), Why::Age, now)
+                .await
+            {
+                Err(failure) if age < KEPT => {
+                    tracing::warn!(%failure, "an issuer does not answer: its last known keys are used");
+                    Ok(known)
+                }
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// Asks the issuer, unless somebody else got an answer since the caller saw what he has `seen`.
+    async fn ask(
+        &self,
+        outbound: &Outbound,
+        seen: Option<Arc<Published>>,
+        why: Why,
+        now: i64,
+    ) -> Result<Arc<Published>, Failure> {
+        let mut last = self.asking.lock().await;
+        let known = self.published.load_full();
+        if let Some(known) = known
+            && !seen.is_some_and(|seen| Arc::ptr_eq(&seen, &known))
+        {
+            return Ok(known);
+        }
+        if why == Why::UnknownKey {
+            if now.saturating_sub(last.unknown) < UNKNOWN_EVERY {
+                return Err(Failure::Answer("it was asked a moment ago"));
+            }
+            last.unknown = now;
+        }
+        if let Some((failure, at)) = &last.failed
+            && now.saturating_sub(*at) < PAUSE
+        {
+            return Err(failure.clone());
+        }
+        match fetch(outbound, &self.source).await {
+            Ok((keys, provider)) => {
+                last.failed = None;
+                let published = Arc::new(Published {
+                    keys,
+                    provider,
+                    at: now,
+                });
+                self.published.store(Some(Arc::clone(&published)));
+                Ok(published)
+            }
+            Err(failure) => {
+                last.failed = Some((failure.clone(), now));
+                Err(failure)
+            }
+        }
+    }
+}
+
+async fn fetch(
+    outbound: &Outbound,
+    source: &Source,
+) -> Result<(KeySet, Option<Provider>), Failure> {
+    match source {
+        Source::Discovery(place) => {
+            let provider = discover(outbound, place).await?;
+            let keys = Place {
+                url: provider.jwks_uri.clone(),
+                ca_pem: place.ca_pem.clone(),
+            };
+            Ok((jwks(outbound, &keys).await?, Some(provider)))
+        }
+        Source::Jwks(place) => Ok((jwks(outbound, place).await?, None)),
+        Source::Pairs(places) => {
+            let mut all = KeySet::default();
+            for place in places {
+                all.extend(jwks(outbound, place).await?);
+            }
+            Ok((all, None))
+        }
+        Source::Keys(texts) => Ok((static_keys(texts)?, None)),
+    }
+}
+
+pub(super) fn static_keys(texts: &[String]) -> Result<KeySet, Failure> {
+    let keys: Result<Vec<_>, _> = texts.iter().map(|text| VerifyKey::from_pem(text)).collect();
+    let keys = keys.map_err(|_| Failure::Answer("a public key is not one"))?;
+    Ok(KeySet::new(keys.into_iter().flatten().collect()))
+}
+
+pub(super) async fn jwks(outbound: &Outbound, place: &Place) -> Result<KeySet, Failure> {
+    let body = outbound
+        .get(&Trust::from_pem(&place.ca_pem)?, &place.url)
+        .await?;
+    KeySet::from_jwks(&body).map_err(|_| Failure::Answer("expected a JWK set"))
+}
+
+/// The issuer's description, which must be its own: it names the address that it was got from.
+pub(super) async fn discover(outbound: &Outbound, place: &Place) -> Result<Provider, Failure> {
+    let url = place.url.join(".well-known/openid-configuration")?;
+    let body = outbound.get(&Trust::from_pem(&place.ca_pem)?, &url).await?;
+    let provider: Provider = serde_json::from_slice(&body)
+        .map_err(|_| Failure::Answer("expected an OpenID provider's configuration"))?;
+    if provider.issuer != place.url.as_str() {
+        return Err(Failure::Answer("its issuer is not oidc_discovery_url"));
+    }
+    let weaker = |url: &Url| place.url.is_tls() && !url.is_tls();
+    let doors = [&provider.token_endpoint, &provider.userinfo_endpoint];
+    if weaker(&provider.jwks_uri) || doors.into_iter().flatten().any(weaker) {
+        return Err(Failure::Answer("it leads from https to http"));
+    }
+    Ok(provider)
+}

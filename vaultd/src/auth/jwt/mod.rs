@@ -1,0 +1,99 @@
+//! JWT and OIDC: who logs in shows what an issuer says about him, signed; with OIDC he is sent to the
+//! issuer first.
+//!
+//! Promises: only keys from the mount's config count, each with the algorithms of its kind; a claim
+//! that does not match is named, its value is not; an issuer that is down stops no login with a key
+//! known from the last day. A browser login has a state, a nonce and a PKCE verifier of its own (RFC
+//! 7636) and works once. Does not promise: that a stolen token is noticed before it expires.
+
+mod claims;
+mod config;
+mod issuers;
+mod login;
+mod model;
+mod oidc;
+mod role;
+mod routes;
+mod state;
+
+pub use issuers::Issuers;
+pub use role::renewed;
+pub use routes::{Call, ROWS};
+pub use state::tidy;
+
+use crate::auth::name::RoleName;
+use crate::barrier::View;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+use crate::core::slow::Outside;
+
+/// What was worked out before the transaction.
+pub enum Prepared {
+    Nothing,
+    Config(Box<config::Checked>),
+    Token(Box<login::Proof>),
+    /// Where to send the browser.
+    AuthUrl(String),
+    IdToken(Box<oidc::Answered>),
+}
+
+/// Asks issuers, where the operation needs it.
+pub async fn prepare(
+    call: Call,
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outside: &Outside<'_>,
+) -> Result<Prepared, Fault> {
+    match call {
+        Call::Login => login::prove(ctx, view, outside).await,
+        Call::AuthUrl => oidc::auth_url(ctx, view, outside)
+            .await
+            .map(Prepared::AuthUrl),
+        Call::Callback => oidc::exchange(ctx, view, outside).await,
+        Call::WriteConfig => {
+            let checked = config::check(ctx, outside.outbound).await?;
+            Ok(Prepared::Config(Box::new(checked)))
+        }
+        Call::ReadConfig
+        | Call::ListRoles
+        | Call::ReadRole
+        | Call::WriteRole
+        | Call::DeleteRole => Ok(Prepared::Nothing),
+    }
+}
+
+/// Carries out one operation.
+pub async fn run(
+    call: Call,
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
+    match (call, prepared) {
+        (Call::Login, Prepared::Token(proof)) => login::login(ctx, proof, view).await,
+        (Call::AuthUrl, Prepared::AuthUrl(url)) => {
+            Ok(Reply::json(serde_json::json!({ "auth_url": url })))
+        }
+        (Call::Callback, Prepared::IdToken(answered)) => oidc::login(ctx, answered, view).await,
+        (Call::WriteConfig, Prepared::Config(checked)) => config::write(checked, view).await,
+        (Call::ReadConfig, _) => config::read(view).await,
+        (Call::ListRoles, _) => role::list(ctx, view).await,
+        (Call::ReadRole, _) => role::read(ctx, view).await,
+        (Call::WriteRole, _) => role::write(ctx, view).await,
+        (Call::DeleteRole, _) => role::delete(ctx, view).await,
+        (Call::Login | Call::AuthUrl | Call::Callback | Call::WriteConfig, _) => {
+            Err(Fault::Internal("nothing was prepared"))
+        }
+    }
+}
+
+/// Whether what a creating operation would create is there already.
+pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
+    match (call, RoleName::parse(ctx.param("name"))) {
+        (Call::WriteRole, Ok(name)) => Ok(view.exists(&name.row()).await?),
+        // A bad name is refused once the policies have been asked.
+        (Call::WriteRole, Err(_)) => Ok(false),
+        _ => Ok(true),
+    }
+}
