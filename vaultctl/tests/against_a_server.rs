@@ -594,3 +594,92 @@ fn server_text_reaches_stderr_without_the_token() {
         assert!(!format!("{out}{err}").contains("s.in-use"));
     }
 }
+
+fn browser_login(asked: &Asked) -> (u16, Value) {
+    match asked.path.split('?').next().unwrap() {
+        "auth/oidc/oidc/auth_url" => (
+            200,
+            json!({"data": {"auth_url": "https://idp.example/authorize?client_id=c&state=given.state"}}),
+        ),
+        "auth/oidc/oidc/callback" => (
+            200,
+            json!({"auth": {"client_token": TOKEN, "accessor": "acc", "policies": ["app"], "lease_duration": 60, "renewable": true}}),
+        ),
+        _ => (404, json!({"errors": []})),
+    }
+}
+
+/// What a browser is answered, once somebody listens.
+fn visit(port: u16, target: &str) -> String {
+    use std::io::{Read, Write};
+    let stream = (0..6000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let mut stream = stream.expect("nobody listens");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_browser_login_takes_the_answer_that_belongs_to_it_and_no_other() {
+    let fake = Fake::start(browser_login);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let number = format!("port={port}");
+    let words = [
+        "login",
+        "-method=oidc",
+        "role=app",
+        "skip_browser=true",
+        &number,
+    ];
+    let mut command = fake.command(&words);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let running = command.spawn().unwrap();
+    for other in [
+        "/",
+        "/oidc/callback?code=x",
+        "/oidc/callback?state=other&code=x",
+    ] {
+        assert!(visit(port, other).starts_with("HTTP/1.1 404"), "{other}");
+    }
+    let page = visit(port, "/oidc/callback?code=the%2Fcode&state=given.state");
+    assert!(
+        page.contains("You are logged in") && !page.contains(TOKEN),
+        "{page}"
+    );
+    let output = running.wait_with_output().unwrap();
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(output.status.success(), "{err}");
+    assert!(
+        err.contains("https://idp.example/authorize") && !out.contains(TOKEN),
+        "{out} {err}"
+    );
+    let asked = fake.asked();
+    assert_eq!(
+        asked[0].body["redirect_uri"],
+        format!("http://localhost:{port}/oidc/callback")
+    );
+    let nonce = asked[0].body["client_nonce"].as_str().unwrap();
+    assert_eq!(nonce.len(), 32);
+    let callback = &asked.last().unwrap().path;
+    for part in [
+        "state=given.state",
+        "code=the%2Fcode",
+        &format!("client_nonce={nonce}"),
+    ] {
+        assert!(callback.contains(part), "{callback} lacks {part}");
+    }
+    let kept = std::fs::read_to_string(fake.home().join(".vault-token")).unwrap();
+    assert_eq!(kept, TOKEN);
+}

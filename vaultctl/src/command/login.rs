@@ -3,6 +3,8 @@
 //! Promise: the token is never printed unless `--print-token` asks for it, not even when it
 //! cannot be stored.
 
+mod browser;
+
 use serde_json::{Map, Value, json};
 use vault_sdk::{Call, Secret};
 
@@ -13,9 +15,13 @@ use crate::output::{Content, Format, Rows};
 use crate::prompt;
 use crate::session::{Session, TokenFile, TokenSource};
 
+/// Where a pod finds the token of its service account.
+const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Login method: token, approle, userpass or any other that takes fields
+    /// Login method: token, approle, userpass, jwt, oidc (browser), kubernetes, github, or any other
+    /// that takes fields
     #[arg(short, long, default_value = "token")]
     method: String,
     /// Where the method is mounted, if not under its own name
@@ -30,7 +36,7 @@ pub(crate) struct Args {
     /// Accepted for Vault's sake: the token is never printed anyway
     #[arg(long, hide = true)]
     no_print: bool,
-    /// A token, or the method's fields: role_id=… secret_id=@FILE, username=…, k (asks, hidden)
+    /// A token, or the method's fields: role_id=… secret_id=@FILE, username=…, role=… jwt=@FILE, k (asks, hidden)
     values: Vec<String>,
 }
 
@@ -138,6 +144,33 @@ async fn with_fields(session: &Session, args: &Args) -> Outcome<Value> {
                 fields.insert("role_id".into(), role_id.into());
             }
             ask_missing(&mut fields, "secret_id", "Secret id")?;
+            format!("auth/{mount}/login")
+        }
+        "oidc" => return browser::log_in(session, mount, &fields).await,
+        "jwt" => {
+            ask_missing(&mut fields, "jwt", "JWT")?;
+            format!("auth/{mount}/login")
+        }
+        "kubernetes" => {
+            if !fields.contains_key("jwt") {
+                let token = Process::default().file(POD_TOKEN.as_ref())?;
+                let token =
+                    String::from_utf8(token).map_err(|_| plain("the pod's token is not text"))?;
+                fields.insert("jwt".into(), token.trim().into());
+            }
+            format!("auth/{mount}/login")
+        }
+        "github" => {
+            if let (false, Ok(token)) = (
+                fields.contains_key("token"),
+                std::env::var("VAULT_AUTH_GITHUB_TOKEN"),
+            ) {
+                fields.insert("token".into(), token.into());
+            }
+            if !fields.contains_key("token") {
+                let token = prompt::hidden("GitHub token", "set VAULT_AUTH_GITHUB_TOKEN")?;
+                fields.insert("token".into(), token.as_str().into());
+            }
             format!("auth/{mount}/login")
         }
         _ => format!("auth/{mount}/login"),
