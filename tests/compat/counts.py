@@ -14,10 +14,14 @@ EXPECTED = {
     "api/secrets_engines/test_kv_v2.py": (84, 84),
     "api/secrets_engines/test_transit.py": (47, 47),
     "api/auth_methods/test_approle.py": (20, 20),
+    "api/auth_methods/test_github.py": (20, 20),
+    "api/auth_methods/test_kubernetes.py": (20, 20),
+    "api/auth_methods/test_jwt.py": (4, 4),
+    "api/auth_methods/test_oidc.py": (4, 4),
     "v1/test_approle.py": (8, 8),
     "v1/test_integration.py": (25, 25),
-    "v1/test_system_backend.py": (23, 23),
-    "api/system_backend/test_auth.py": (1, 1),
+    "v1/test_system_backend.py": (24, 24),
+    "api/system_backend/test_auth.py": (2, 2),
     "api/system_backend/test_policy.py": (4, 4),
     "api/system_backend/test_init.py": (2, 2),
     "api/system_backend/test_seal.py": (2, 2),
@@ -35,12 +39,16 @@ EXPECTED = {
 # Cases that need what is not there; they are not run.
 DESELECTED = {
     "v1/test_integration.py::IntegrationTest::test_auth_gcp_alternate_mount_point_with_no_client_token_exception": "GCP logins",
-    "v1/test_system_backend.py::TestSystemBackend::test_auth_backend_manipulation": "GitHub logins",
     "v1/test_system_backend.py::TestSystemBackend::test_read_lease": "PKI",
     "v1/test_system_backend.py::TestSystemBackend::test_audit_backend_manipulation": "audit devices over the API",
     "v1/test_system_backend.py::TestSystemBackend::test_audit_hash_0_hash_returned": "audit devices over the API",
     "v1/test_system_backend.py::TestSystemBackend::test_audit_hash_1_audit_backend_not_enabled": "audit devices over the API",
-    "api/system_backend/test_auth.py::TestAuth::test_auth_backend_manipulation": "GitHub logins",
+    "api/auth_methods/test_jwt.py::TestJWT::test_configure_0_configure_using_vault_identity_OIDC": "identity tokens",
+    "api/auth_methods/test_jwt.py::TestJWT::test_read_config_0_configure_using_vault_identity_OIDC": "identity tokens",
+    "api/auth_methods/test_jwt.py::TestJWT::test_jwt_login_0_success": "identity tokens",
+    "api/auth_methods/test_oidc.py::TestOIDC::test_configure_0_configure_using_vault_identity_OIDC": "identity tokens",
+    "api/auth_methods/test_oidc.py::TestOIDC::test_read_config_0_configure_using_vault_identity_OIDC": "identity tokens",
+    "api/auth_methods/test_oidc.py::TestOIDC::test_oidc_authorization_url_request_0_success": "identity tokens",
 }
 
 
