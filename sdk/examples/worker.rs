@@ -7,7 +7,8 @@
 //!
 //! From the environment: `VAULT_ADDR`, `VAULT_CACERT`, and either
 //! `VAULT_ROLE_ID` with `VAULT_SECRET_ID` or `VAULT_SECRET_ID_FILE`, or
-//! `VAULT_TOKEN`. `POLL_SECONDS` is how often it looks for a change (30).
+//! `VAULT_TOKEN`. The server tells it of a change; `POLL_SECONDS` is how often
+//! it looks by itself as well (30).
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -203,6 +203,7 @@ impl Builder {
                 token: ArcSwapOption::from_pointee(token),
                 auth: self.auth,
                 timeout: self.timeout,
+                no_batch: false.into(),
                 max_retries: self.max_retries,
                 login: tokio::sync::Mutex::new(()),
                 life: tokio::sync::watch::Sender::new(None),

@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) token: ArcSwapOption<Secret>,
     pub(crate) auth: Option<Auth>,
     pub(crate) timeout: Duration,
+    /// The server was asked for a batch and has none.
+    pub(crate) no_batch: std::sync::atomic::AtomicBool,
     pub(crate) max_retries: u32,
     /// One login at a time; the others wait for its token.
     pub(crate) login: tokio::sync::Mutex<()>,

@@ -26,6 +26,8 @@ pub enum Error {
         path: String,
         /// The server's texts.
         errors: Vec<String>,
+        /// Explains the refusal (`vaultctl why ID`), where the server tells it.
+        request_id: Option<String>,
     },
     /// The token is missing, unknown, expired or revoked.
     #[error("the server does not accept the token (asked for {path})")]

@@ -71,10 +71,7 @@ impl Kv2<'_> {
 
     pub(crate) async fn read_raw(&self, call: Call) -> Result<(Wiped, VersionMetadata), Error> {
         let path = call.path.clone();
-        let mut data = Wiped::from(self.client.data::<Value>(call).await?);
-        let values = Wiped::from(data.get_mut("data").map(Value::take).unwrap_or_default());
-        let metadata = data.get_mut("metadata").map(Value::take);
-        Ok((values, from_value(&path, metadata.unwrap_or_default())?))
+        version_of(&path, Wiped::from(self.client.data::<Value>(call).await?))
     }
 
     /// Writes a new version.
@@ -159,6 +156,13 @@ impl Kv2<'_> {
     fn path(&self, kind: &str, path: &str) -> String {
         join(&[&self.mount, kind, path])
     }
+}
+
+/// The values and the metadata in the data of an answer.
+pub(crate) fn version_of(path: &str, mut data: Wiped) -> Result<(Wiped, VersionMetadata), Error> {
+    let values = Wiped::from(data.get_mut("data").map(Value::take).unwrap_or_default());
+    let metadata = data.get_mut("metadata").map(Value::take);
+    Ok((values, from_value(path, metadata.unwrap_or_default())?))
 }
 
 /// Joins with single slashes; a slash at the end of the last part stays.

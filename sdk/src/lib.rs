@@ -24,8 +24,10 @@
 //! Secrets never print and are wiped on drop; no error holds one. What the
 //! network stack copies on the way is out of reach.
 
+mod batch;
 mod builder;
 mod call;
+mod changes;
 mod client;
 mod connect;
 mod env;
@@ -49,6 +51,7 @@ mod wipe;
 
 pub use builder::{Builder, Startup};
 pub use call::{Answer, Call, Ttl};
+pub use changes::{Change, Changes};
 pub use client::Client;
 pub use error::Error;
 pub use http::HeaderMap;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::kv2::join;
+use crate::kv2::{join, version_of};
 use crate::problem::{Cause, Problem};
 use crate::secrets::{Found, SecretRef, Secrets, fill};
 use crate::typed::harmless;
@@ -31,6 +31,17 @@ impl<T> Deref for Loaded<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.secrets
+    }
+}
+
+impl<T> Loaded<T> {
+    /// Whether this secret is among those that were read, found or not.
+    pub(crate) fn is_from(&self, mount: &str, path: &str) -> bool {
+        let trimmed = |text: &str| text.trim_matches('/').to_owned();
+        let (mount, path) = (trimmed(mount), trimmed(path));
+        self.stamps
+            .keys()
+            .any(|place| trimmed(&place.mount) == mount && trimmed(&place.path) == path)
     }
 }
 
@@ -143,11 +154,45 @@ impl Client {
             // The reads themselves will say what is wrong.
             _ => Engine::Kv2,
         };
+        if places.len() > 1
+            && let Some(pages) = self.pages_at_once(&places, engine).await?
+        {
+            return Ok(pages);
+        }
         each(places, |place| {
             let (client, engine) = (self.clone(), engine(&place.mount));
             async move { client.page(&place, engine).await }
         })
         .await
+    }
+
+    /// All of them as of one moment, if the server can do that.
+    async fn pages_at_once(
+        &self,
+        places: &BTreeSet<Place>,
+        engine: impl Fn(&str) -> Engine,
+    ) -> Result<Option<Pages>, Error> {
+        let path = |place: &Place| match engine(&place.mount) {
+            Engine::Kv2 => join(&[&place.mount, "data", &place.path]),
+            Engine::Kv1 => join(&[&place.mount, &place.path]),
+        };
+        let paths: Vec<String> = places.iter().map(path).collect();
+        let Some(results) = self.batch(&paths).await? else {
+            return Ok(None);
+        };
+        let page = |place: &Place, data| match engine(&place.mount) {
+            Engine::Kv2 => page_of_kv2(&path(place), data),
+            Engine::Kv1 => Ok(page_of_kv1(data)),
+        };
+        let mut pages = Pages::new();
+        for (place, result) in places.iter().zip(results) {
+            let page = result.and_then(|data| page(place, data));
+            if page.as_ref().is_err_and(concerns_all) {
+                return page.map(|_| None);
+            }
+            pages.insert(place.clone(), page.map_err(|failure| Cause::of(&failure)));
+        }
+        Ok(Some(pages))
     }
 
     async fn engine(&self, mount: &str) -> Result<Engine, Error> {
@@ -162,18 +207,26 @@ impl Client {
         match engine {
             Engine::Kv2 => {
                 let call = Call::get(join(&[&place.mount, "data", &place.path]));
-                let (values, metadata) = self.kv2(&*place.mount).read_raw(call).await?;
-                let stamp = Stamp::Version(metadata.version);
-                Ok(Page { values, stamp })
+                let path = call.path.clone();
+                page_of_kv2(&path, Wiped::from(self.data::<Value>(call).await?))
             }
             Engine::Kv1 => {
                 let call = Call::get(join(&[&place.mount, &place.path]));
-                let values = Wiped::from(self.data::<Value>(call).await?);
-                let stamp = Stamp::Content(fingerprint(&values));
-                Ok(Page { values, stamp })
+                Ok(page_of_kv1(Wiped::from(self.data::<Value>(call).await?)))
             }
         }
     }
+}
+
+fn page_of_kv2(path: &str, data: Wiped) -> Result<Page, Error> {
+    let (values, metadata) = version_of(path, data)?;
+    let stamp = Stamp::Version(metadata.version);
+    Ok(Page { values, stamp })
+}
+
+fn page_of_kv1(values: Wiped) -> Page {
+    let stamp = Stamp::Content(fingerprint(&values));
+    Page { values, stamp }
 }
 
 /// Runs `work` for each item, [`AT_ONCE`] at a time. What concerns all items

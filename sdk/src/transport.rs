@@ -237,7 +237,14 @@ fn refusal(call: &Encoded, status: u16, headers: &HeaderMap, body: &Value) -> Er
         {
             Error::InvalidToken { path }
         }
-        403 => Error::Denied { path, errors },
+        403 => Error::Denied {
+            path,
+            errors,
+            request_id: headers
+                .get("x-vault-request-id")
+                .and_then(|id| id.to_str().ok())
+                .map(str::to_owned),
+        },
         404 if errors.is_empty() => Error::NotFound { path },
         429 if path != "sys/health" => Error::RateLimited {
             after: retry_after(headers),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, completion, doctor, get, kv, lease, login, operator, policy, raw, run, secrets,
-    server, token, whoami,
+    audit, auth, completion, doctor, get, kv, lease, login, operator, policy, raw, run, search,
+    secrets, server, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -22,12 +22,14 @@ Secrets
   kv                       get put patch delete undelete destroy list metadata
                            rollback edit diff
   get REF                  one value: vaultctl get secret/app#password
-  run -s REF -- CMD        start CMD with secrets in its environment
+  run -s REF -- CMD        start CMD with secrets in its environment; --watch restarts it
+  search TEXT              names in all mounts, as far as you may list
   read write patch delete list   any API path
   unwrap                   open a wrapping token
 Access
   token                    create lookup renew revoke capabilities
-  policy                   read write list delete fmt test
+  policy                   read write list delete fmt test (offline: --path)
+  why REQUEST-ID           which rule refused it, and what would allow it
   secrets, auth            enable disable list tune move
   lease                    lookup renew revoke
 Server
@@ -147,6 +149,10 @@ pub(crate) enum Command {
     Delete(raw::Delete),
     /// List any API path
     List(raw::List),
+    /// Find secrets by name, in all KV mounts
+    Search(search::Args),
+    /// Why a request was denied: the rule, and the smallest one that would allow it
+    Why(why::Args),
     /// Open a wrapping token, once
     Unwrap(raw::Unwrap),
     /// Tokens

@@ -13,11 +13,13 @@ pub(crate) mod operator;
 pub(crate) mod policy;
 pub(crate) mod raw;
 pub(crate) mod run;
+pub(crate) mod search;
 pub(crate) mod secrets;
 pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
+pub(crate) mod why;
 
 use crate::args::{Cli, Command};
 use crate::argv::Face;
@@ -42,6 +44,8 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Patch(args) => raw::patch(&session()?, args).await,
         Command::Delete(args) => raw::delete(&session()?, args).await,
         Command::List(args) => raw::list(&session()?, args).await,
+        Command::Search(args) => search::run(&session()?, args).await,
+        Command::Why(args) => why::run(&session()?, args).await,
         Command::Unwrap(args) => raw::unwrap(&session()?, args).await,
         Command::Token(command) => token::run(&session()?, command).await,
         Command::Policy(command) => policy::run(&session, globals, face, command).await,

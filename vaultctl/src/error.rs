@@ -128,6 +128,10 @@ impl Failure {
 /// A hint for a failed call, with the path where that helps.
 fn advice(error: &vault_sdk::Error) -> Option<String> {
     match error {
+        vault_sdk::Error::Denied {
+            request_id: Some(id),
+            ..
+        } => Some(format!("see which rule refused it: vaultctl why {id}")),
         vault_sdk::Error::Denied { path, .. } => Some(format!(
             "see what your token may do there: vaultctl token capabilities {path}"
         )),

@@ -172,6 +172,7 @@ impl Server {
         notify(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
         let _ = self.stop.send(true);
+        self.core.gate.hurry();
         while self.listeners.join_next().await.is_some() {}
         self.core.seal().await;
         self.core.close_storage().await;

@@ -81,7 +81,7 @@ fn a_write_answers_with_its_version_and_a_read_with_value_and_metadata() {
 #[test]
 fn numbers_come_back_digit_by_digit() {
     let vault = mounted(quick());
-    let text = r#"{"big":123456789012345678901234567890,"edge":9007199254740993,"max":18446744073709551615,"pi":3.141592653589793238462643383279,"exp":1e400,"zero":-0.0,"s":"\u00e9\ud83d\ude00"}"#;
+    let text = r#"{"big":123456789012345678901234567890,"edge":9007199254740993,"max":18446744073709551615,"pi":3.141592653589793238462643383279,"exp":1e400,"zero":-0.0,"none":-0,"past":18446744073709551616,"price":1.10,"s":"\u00e9\ud83d\ude00"}"#;
     let body = format!("{{\"data\":{text}}}");
     vault
         .send(
@@ -108,6 +108,9 @@ fn numbers_come_back_digit_by_digit() {
         vault
             .call("POST", "sys/wrapping/unwrap", Some(&inside), None)
             .expect(200),
+        vault
+            .root("POST", "sys/batch", json!({"paths": ["two/data/n"]}))
+            .expect(200),
     ] {
         for exact in [
             "123456789012345678901234567890",
@@ -116,6 +119,9 @@ fn numbers_come_back_digit_by_digit() {
             "3.141592653589793238462643383279",
             "1e400",
             "-0.0",
+            "-0,",
+            "18446744073709551616",
+            "1.10",
         ] {
             assert!(
                 answer.text.contains(&format!(":{exact}")),

@@ -3,7 +3,9 @@
 
 mod approle;
 mod bad_input;
+mod batch;
 mod envelope;
+mod events;
 mod github;
 mod harness;
 mod jwt;
@@ -15,10 +17,13 @@ mod nobody;
 mod oidc;
 mod policy;
 mod routes;
+mod search;
 mod setup;
 mod system;
 mod tokens;
 mod transit;
 mod userpass;
+mod watch;
+mod why;
 mod wire;
 mod wrapping;

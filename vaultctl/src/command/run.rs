@@ -1,6 +1,6 @@
 //! `run -s REF… -- COMMAND`: starts a command with secrets in its environment.
 //!
-//! Promises: the command replaces this process (execve), so its signals, exit code and terminal
+//! Promises: without `--watch` the command replaces this process (execve), so its signals, exit code and terminal
 //! are its own and no second process keeps the secrets; names that change what other programs
 //! load or run are refused; the token does not reach the command unless `--keep-token`.
 //! Not promised: that the command keeps its environment to itself; on Linux, processes of the
@@ -12,6 +12,7 @@
 mod dotenv;
 mod environment;
 mod fetch;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -62,6 +63,15 @@ pub(crate) struct Args {
     /// What to do about a name that is set already
     #[arg(long, value_enum, default_value_t = Conflict::Override)]
     on_conflict: Conflict,
+    /// Stay, and restart the command when a secret changes, or send it a signal: signal:HUP
+    #[arg(
+        long,
+        value_name = "restart|signal:NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "restart"
+    )]
+    watch: Option<watch::Watch>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -74,6 +84,9 @@ struct Wanted {
 }
 
 pub(crate) async fn run(session: Session, args: Args) -> Outcome {
+    if let Some(how) = args.watch {
+        return watch::run(&session, &args, how).await;
+    }
     let environment = prepare(&session, &args).await.map_err(as_start)?;
     drop(session);
     Err(start(&args.command, environment))
@@ -101,6 +114,44 @@ async fn prepare(session: &Session, args: &Args) -> Outcome<Environment> {
     } else {
         std::env::vars_os().collect()
     };
+    let Asked {
+        wanted,
+        literals,
+        resolved_names,
+    } = asked(args)?;
+    if wanted.is_empty() && literals.is_empty() {
+        return Err(local(
+            "no secret was asked for",
+            "add -s MOUNT/PATH, --env-file FILE or --resolve-env",
+        ));
+    }
+    let secrets = fetch::all(session, &wanted).await?;
+    check_keys(args, &wanted, &secrets)?;
+    let mut environment = Environment::new(inherited, args.on_conflict, args.allow_name.clone());
+    environment.forget_conflicts_with(&resolved_names);
+    if !args.keep_token {
+        environment.strip_tokens();
+    }
+    for (name, value) in literals {
+        environment.set(name, value);
+    }
+    for (wanted, data) in wanted.iter().zip(&secrets) {
+        for (name, value) in named_values(args, wanted, data)? {
+            environment.set(name, value);
+        }
+    }
+    environment.check()?;
+    Ok(environment)
+}
+
+/// What the arguments, files and variables ask for.
+struct Asked {
+    wanted: Vec<Wanted>,
+    literals: Vec<(String, String)>,
+    resolved_names: BTreeSet<String>,
+}
+
+fn asked(args: &Args) -> Outcome<Asked> {
     let mut wanted = args
         .secret
         .iter()
@@ -126,29 +177,17 @@ async fn prepare(session: &Session, args: &Args) -> Outcome<Environment> {
             wanted.push(single(name, &value)?);
         }
     }
-    if wanted.is_empty() && literals.is_empty() {
-        return Err(local(
-            "no secret was asked for",
-            "add -s MOUNT/PATH, --env-file FILE or --resolve-env",
-        ));
-    }
-    let secrets = fetch::all(session, &wanted).await?;
-    check_keys(args, &wanted, &secrets)?;
-    let mut environment = Environment::new(inherited, args.on_conflict, args.allow_name.clone());
-    environment.forget_conflicts_with(&resolved_names);
-    if !args.keep_token {
-        environment.strip_tokens();
-    }
-    for (name, value) in literals {
-        environment.set(name, value);
-    }
-    for (wanted, data) in wanted.iter().zip(&secrets) {
-        for (name, value) in named_values(args, wanted, data)? {
-            environment.set(name, value);
-        }
-    }
-    environment.check()?;
-    Ok(environment)
+    Ok(Asked {
+        wanted,
+        literals,
+        resolved_names,
+    })
+}
+
+/// Everything that the command depends on.
+fn references(args: &Args) -> Outcome<Vec<Reference>> {
+    let asked = asked(args)?;
+    Ok(asked.wanted.into_iter().map(|w| w.reference).collect())
 }
 
 fn wanted(text: &str) -> Outcome<Wanted> {
@@ -263,6 +302,10 @@ fn start(words: &[OsString], environment: Environment) -> Failure {
         .env_clear()
         .envs(environment.into_vars())
         .exec();
+    not_started(program, &error)
+}
+
+fn not_started(program: &OsString, error: &std::io::Error) -> Failure {
     let (code, next) = match error.kind() {
         std::io::ErrorKind::NotFound => (127, "check the name and PATH"),
         _ => (126, "check that it is a program and may be executed"),

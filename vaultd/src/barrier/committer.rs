@@ -13,6 +13,7 @@ use super::Shared;
 use super::cache::Cached;
 use super::envelope::{self, Place};
 use super::error::BarrierError;
+use super::feed::Change;
 use super::presence::Delta;
 use super::storage::{Op, Outcome, Rev, Storage, StoreError, Txn};
 use super::tx::VALUE_MAX;
@@ -34,6 +35,7 @@ pub(super) struct Pending {
     /// What some of the rows parse to.
     pub(super) memos: Memos,
     pub(super) journal: Option<Journal>,
+    pub(super) changes: Vec<Change>,
     pub(super) done: oneshot::Sender<Result<Rev, BarrierError>>,
 }
 
@@ -49,9 +51,10 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
     let mut txns = Vec::with_capacity(batch.len());
     let mut parts = Vec::with_capacity(batch.len());
     let mut waiting = Vec::with_capacity(batch.len());
-    let mut changes: Vec<(Vec<Op>, Memos)> = Vec::with_capacity(batch.len());
+    let mut effects: Vec<(Vec<Op>, Memos, Vec<Change>)> = Vec::with_capacity(batch.len());
     for pending in batch {
-        changes.push((pending.txn.ops.clone(), pending.memos));
+        let ops = pending.txn.ops.clone();
+        effects.push((ops, pending.memos, pending.changes));
         txns.push(pending.txn);
         parts.push((pending.deltas, pending.journal));
         waiting.push(pending.done);
@@ -63,10 +66,13 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
         .await;
     match result {
         Ok(outcomes) => {
-            for ((outcome, change), done) in outcomes.into_iter().zip(changes).zip(waiting) {
+            for ((outcome, effect), done) in outcomes.into_iter().zip(effects).zip(waiting) {
                 let answer = match outcome {
                     Outcome::Done(rev) => {
-                        refresh_cache(shared, change, rev);
+                        let (ops, memos, changes) = effect;
+                        refresh_cache(shared, (ops, memos), rev);
+                        // Behind the cache, so that who hears of it also reads it.
+                        shared.feed.publish(changes);
                         Ok(rev)
                     }
                     Outcome::Conflict => Err(BarrierError::Conflict),

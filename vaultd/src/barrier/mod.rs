@@ -12,6 +12,7 @@ mod doubts;
 mod envelope;
 mod error;
 mod explain;
+mod feed;
 mod journal;
 pub mod keyring;
 mod names;
@@ -36,6 +37,7 @@ use vault_crypto::{Key, Random, SecretVec};
 
 pub use committer::Journal;
 pub use error::BarrierError;
+pub use feed::{Change, Feed, TooOld};
 pub use keyring::Keyring;
 pub use seal::SealRecord;
 pub use storage::{Engine, Memory, Sqlite, Storage, StoreError};
@@ -67,6 +69,7 @@ struct Shared {
     /// Generation of the newest write.
     sequence: AtomicU64,
     journal: Mutex<JournalLog>,
+    feed: Feed,
     /// A commit failed: nothing more is written.
     failed: AtomicBool,
     /// What the last verification found.
@@ -124,6 +127,7 @@ impl Barrier {
             presence: Mutex::new(presence),
             cache: Cache::new(CACHE_BYTES),
             journal: Mutex::new(JournalLog::starting_at(journal)),
+            feed: Feed::default(),
             failed: AtomicBool::new(false),
             doubts: ArcSwap::default(),
             verified: OnceCell::new(),
@@ -173,6 +177,11 @@ impl Barrier {
     /// True once a commit failed; the only way on is to seal.
     pub fn failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire)
+    }
+
+    /// What commits announced since unsealing.
+    pub fn feed(&self) -> &Feed {
+        &self.shared.feed
     }
 
     pub fn revision(&self) -> u64 {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::committer::Journal;
 use super::envelope;
 use super::error::BarrierError;
+use super::feed::Change;
 use super::names;
 use super::storage::{Cond, Rev, Storage};
 use super::view::View;
@@ -46,6 +47,7 @@ pub struct Tx {
     conds: Vec<Cond>,
     writes: BTreeMap<Bytes, Write>,
     journal: Option<Journal>,
+    changes: Vec<Change>,
 }
 
 impl Tx {
@@ -58,6 +60,7 @@ impl Tx {
             conds: Vec::new(),
             writes: BTreeMap::new(),
             journal: None,
+            changes: Vec::new(),
         }
     }
 
@@ -69,6 +72,11 @@ impl Tx {
     /// The audit record to commit with the writes.
     pub fn journal(&mut self, journal: Journal) {
         self.journal = Some(journal);
+    }
+
+    /// To be told to subscribers once the writes are committed.
+    pub(super) fn announce(&mut self, change: Change) {
+        self.changes.push(change);
     }
 
     pub fn has_writes(&self) -> bool {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::error::BarrierError;
+use super::feed::Change;
 use super::tx::{Cursor, Tx};
 
 /// Paths are `/`-separated names of at most 255 bytes each. Nothing is written before the
@@ -110,6 +111,17 @@ impl<'t> View<'t> {
     /// Direct children of a directory (`""` or `a/b`), sorted; directories end in `/`.
     pub async fn list(&mut self, directory: &str) -> Result<Vec<String>, BarrierError> {
         self.tx.list(self.mount, directory).await
+    }
+
+    /// Tells subscribers of a change, once it is committed: the path as clients know it, what was done,
+    /// and the newest version after it.
+    pub fn announce(&mut self, path: &str, what: &'static str, version: u64) {
+        self.tx.announce(Change {
+            mount: self.mount,
+            path: path.to_owned(),
+            what,
+            version,
+        });
     }
 
     /// The next of a directory's committed children, in an order that means nothing; none after the

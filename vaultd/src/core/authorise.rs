@@ -26,14 +26,20 @@ pub fn authorise(
     if caller.is_root() {
         return Ok(Permit(()));
     }
-    let mut ask = Ask::new(request.path.as_str(), operation);
-    ask.sudo_needed = access == Access::Sudo;
-    ask.wrap_ttl = request.wrap_ttl;
-    ask.limit = limit(request);
-    ask.parameters = Some(&request.body);
-    match caller.acl.decide(&ask).allowed {
+    match caller.acl.decide(&ask(request, access, operation)).allowed {
         true => Ok(Permit(())),
         false => Err(Fault::Denied),
+    }
+}
+
+/// What a request asks of the policies.
+pub fn ask(request: &Request, access: Access, operation: Capability) -> Ask<'_> {
+    Ask {
+        sudo_needed: access == Access::Sudo,
+        wrap_ttl: request.wrap_ttl,
+        limit: limit(request),
+        parameters: Some(&request.body),
+        ..Ask::new(request.path.as_str(), operation)
     }
 }
 

@@ -122,6 +122,7 @@ pub fn status_of(outcome: &Result<Reply, Fault>) -> u16 {
             Fault::Denied | Fault::BadToken | Fault::Forbidden(_) => 403,
             Fault::Missing | Fault::NoRoute(_) | Fault::NotVersioned => 404,
             Fault::Unsupported => 405,
+            Fault::Gone(_) => 410,
             Fault::TooLarge => 413,
             Fault::MediaType(_) => 415,
             Fault::Limited { .. } => 429,

@@ -29,6 +29,9 @@ pub enum Fault {
     /// 404 with the warning that sends people to the right path of a KV v2 mount.
     #[error("not a path of a versioned store")]
     NotVersioned,
+    /// 410: what the request goes on from is no longer known.
+    #[error("{0}")]
+    Gone(&'static str),
     /// 405.
     #[error("unsupported operation")]
     Unsupported,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
 
 use super::fault::Fault;
 use super::unsealed::Unsealed;
@@ -18,6 +19,8 @@ const POLL: Duration = Duration::from_millis(2);
 #[derive(Default)]
 pub struct Gate {
     slot: ArcSwapOption<Unsealed>,
+    /// True once those who only wait for something inside are to go.
+    leaving: watch::Sender<bool>,
 }
 
 impl Gate {
@@ -31,7 +34,19 @@ impl Gate {
     }
 
     pub fn open(&self, vault: Arc<Unsealed>) {
+        self.leaving.send_replace(false);
         self.slot.store(Some(vault));
+    }
+
+    /// Asks those who wait inside for something to happen, such as subscribers, to go.
+    pub fn hurry(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    /// Returns when those who wait are to go.
+    pub async fn leaving(&self) {
+        // The sender is ours: this cannot fail.
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
     /// Lets nobody in any more and waits for those inside. `true` if all keys are wiped on return.
@@ -39,6 +54,7 @@ impl Gate {
         let Some(mut vault) = self.slot.swap(None) else {
             return true;
         };
+        self.hurry();
         let mut waited = Duration::ZERO;
         loop {
             match Arc::try_unwrap(vault) {

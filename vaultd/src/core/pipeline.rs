@@ -20,7 +20,7 @@ use super::caller::Caller;
 use super::context::Ctx;
 use super::dispatch::{self, Prepared, Resolved, Target};
 use super::fault::Fault;
-use super::mount::MountTable;
+use super::mount::{Kind, MountTable};
 use super::record::{Recorder, verb_name};
 use super::reply::Reply;
 use super::request::{Request, Verb};
@@ -42,6 +42,7 @@ pub async fn serve(core: &Core, request: &Request) -> Result<Reply, Fault> {
     let outcome = match &identity {
         Ok(_) => attempts(core, &vault, &resolved, request, caller, &recorder).await,
         Err(fault) => {
+            vault.denials.nobody(request, fault);
             recorder.open_without_effect(verb_name(request.verb), Some(fault));
             Err(fault.repeated())
         }
@@ -151,12 +152,14 @@ async fn decide<'t>(
     let target = match resolved {
         Resolved::Target(target) => target,
         unserved => {
-            authorise(
+            allowed(
+                vault,
                 caller,
                 request,
                 Access::Token,
                 capability(request.verb, true),
-            )?;
+            )
+            .await?;
             if matches!(unserved, Resolved::NotMounted) {
                 // A mount whose row is missing must not look as if it had never been there.
                 MountTable::load(tx).await?;
@@ -169,8 +172,47 @@ async fn decide<'t>(
         let ctx = context(vault, target, request, operation, caller);
         operation = capability(request.verb, dispatch::exists(target.call, &ctx, tx).await?);
     }
-    let permit = authorise(caller, request, target.access, operation)?;
+    let permit = allowed(vault, caller, request, target.access, operation).await?;
     Ok((permit, target, operation))
+}
+
+/// The decision, which is remembered if it is a refusal.
+async fn allowed(
+    vault: &Unsealed,
+    caller: Option<&Caller>,
+    request: &Request,
+    access: Access,
+    operation: Capability,
+) -> Result<Permit, Fault> {
+    let outcome = authorise(caller, request, access, operation);
+    if let (Err(Fault::Denied), Some(caller)) = (&outcome, caller) {
+        Box::pin(
+            vault
+                .denials
+                .caller(vault, caller, request, access, operation),
+        )
+        .await?;
+    }
+    outcome
+}
+
+/// One of many reads of KV, in a transaction that they share.
+pub(super) async fn read_in(
+    core: &Core,
+    vault: &Unsealed,
+    resolved: &Resolved,
+    request: &Request,
+    caller: &Caller,
+    tx: &mut crate::barrier::Tx,
+) -> Result<Reply, Fault> {
+    let decision = decide(vault, resolved, request, Some(caller), tx).await;
+    let (_permit, target, operation) = believed(decision, tx).await?;
+    if !matches!(target.mount.kind, Kind::Kv1 | Kind::Kv2) {
+        return Err(Fault::invalid("only paths of KV can be read in a batch"));
+    }
+    let ctx = context(vault, target, request, operation, Some(caller));
+    let reply = dispatch::run(core, vault, target.call, &ctx, &Prepared::Nothing, tx).await;
+    believed(reply, tx).await
 }
 
 fn capability(verb: Verb, exists: bool) -> Capability {

@@ -10,7 +10,7 @@ use super::lease::Ending;
 use super::login::Login;
 
 /// The `data` of an answer.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub enum Data {
     #[default]
     None,

@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use vault_crypto::{Key, Label, Prf, Random};
+use vault_crypto::{Key, Label, Prf, Random, random_base62};
 
 use super::cors::Cors;
+use super::denials::Denials;
 use super::fault::Fault;
 use super::issue::SystemTtl;
 use super::mount::{MountTable, reserved};
@@ -32,6 +33,10 @@ pub struct Unsealed {
     pub audit_prf: Prf,
     /// The system's lease times.
     pub ttl: SystemTtl,
+    /// Who was refused what, lately.
+    pub denials: Denials,
+    /// Names this unsealing, for what lives no longer than it.
+    pub epoch: String,
     acls: Acls,
 }
 
@@ -62,6 +67,8 @@ impl Unsealed {
             method_prf: keyring.prf(Label::Approle),
             audit_prf: keyring.prf(Label::Audit),
             mounts: ArcSwap::from_pointee(mounts),
+            denials: Denials::default(),
+            epoch: random_base62(12, &**barrier.random()),
             acls: Acls::default(),
             ttl,
             barrier,

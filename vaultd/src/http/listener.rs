@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
+use http_body_util as body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +23,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::cors::{self, Verdict};
 use super::receive::receive;
-use super::respond::{Answer, respond, respond_at_once};
+use super::respond::{respond, respond_at_once};
+use super::stream::{self, Sent};
 use crate::core::Core;
 use crate::core::fault::Fault;
 use crate::core::request::Verb;
@@ -153,7 +155,7 @@ async fn stopped(shutdown: &mut Shutdown) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
-async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Answer {
+async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Sent {
     match cors::judge(&core, request.method(), request.headers()) {
         Verdict::Silent => api(core, remote, request).await,
         Verdict::Allowed(headers) => {
@@ -161,21 +163,24 @@ async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming
             answer.headers_mut().extend(headers);
             answer
         }
-        Verdict::Answered(answer) => answer,
+        Verdict::Answered(answer) => answer.map(body::Either::Left),
     }
 }
 
-async fn api(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Answer {
+async fn api(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Sent {
     let id = vault_crypto::uuid_v4(&*core.random);
     let receiving = pin!(receive(request, id.clone(), remote, (core.clock)()));
     let received = match in_time(receiving).await {
         Some(Ok(received)) => received,
-        Some(Err(refused)) => return respond_at_once(refused, &id),
+        Some(Err(refused)) => return respond_at_once(refused, &id).map(body::Either::Left),
         None => {
             let late = Fault::invalid("the request took too long to arrive");
-            return respond(Err(late), &id, false);
+            return respond(Err(late), &id, false).map(body::Either::Left);
         }
     };
+    if let Some(last) = received.follows {
+        return stream::serve(core, received.request, last).await;
+    }
     let head = received.head;
     let request = received.request;
     let outcome = if matches!(request.verb, Verb::Read | Verb::List) {
@@ -192,7 +197,7 @@ async fn api(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) 
         Some(None) => Err(Fault::Internal("the request failed inside the server")),
         None => Err(Fault::Internal("the request took too long")),
     };
-    respond(outcome, &id, head)
+    respond(outcome, &id, head).map(body::Either::Left)
 }
 
 /// `None` if it takes longer than a request may. No timer for what is ready at once.

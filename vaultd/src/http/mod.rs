@@ -8,6 +8,7 @@ mod listener;
 mod query;
 mod receive;
 mod respond;
+mod stream;
 pub mod tls;
 
 pub use listener::{Listener, Shutdown, bind};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use vault_proto::path::{ApiPath, PathError};
 use zeroize::Zeroizing;
 
-use super::{json, query};
+use super::{json, query, stream};
 use crate::core::body::{Body, parse_bool, parse_seconds};
 use crate::core::fault::Fault;
 use crate::core::request::{Request, Verb};
@@ -40,6 +40,8 @@ impl From<Fault> for Refused {
 pub struct Received {
     pub request: Request,
     pub head: bool,
+    /// The client wants a stream, behind the event with this id if it has seen one.
+    pub follows: Option<Option<String>>,
 }
 
 pub async fn receive(
@@ -92,18 +94,28 @@ pub async fn receive(
             query::into_body(&rest.join("&"), &mut body)?;
         }
     }
+    let request = Request {
+        id,
+        verb,
+        path,
+        body,
+        token,
+        wrap_ttl,
+        remote,
+        now,
+        help,
+    };
+    let last = || {
+        parts
+            .headers
+            .get("last-event-id")?
+            .to_str()
+            .ok()
+            .map(str::to_owned)
+    };
     Ok(Received {
-        request: Request {
-            id,
-            verb,
-            path,
-            body,
-            token,
-            wrap_ttl,
-            remote,
-            now,
-            help,
-        },
+        follows: stream::is_wanted(&parts.headers, &request).then(last),
+        request,
         head,
     })
 }

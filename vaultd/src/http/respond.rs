@@ -58,6 +58,12 @@ fn refuse(fault: &Fault, status: u16, request_id: &str, head: bool) -> Answer {
         fault => json!({"errors": [fault.to_string()]}),
     };
     let mut response = json_response(errors.to_string().into_bytes(), head);
+    // What `sys/why` explains.
+    if matches!(fault, Fault::Denied | Fault::BadToken)
+        && let Ok(id) = HeaderValue::from_str(request_id)
+    {
+        response.headers_mut().insert("x-vault-request-id", id);
+    }
     if let Fault::Limited { retry_after } = fault {
         response
             .headers_mut()

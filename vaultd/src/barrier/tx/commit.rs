@@ -112,6 +112,7 @@ impl Tx {
             deltas,
             memos,
             journal: self.journal.take(),
+            changes: std::mem::take(&mut self.changes),
             done,
         };
         let closed = BarrierError::Key("the server is being sealed");

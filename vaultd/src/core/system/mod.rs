@@ -17,11 +17,12 @@ mod ui;
 
 use super::context::Ctx;
 use super::fault::Fault;
+use super::reply::Data;
 use super::reply::{After, Reply};
 use super::request::Request;
 use super::route::{Access, Found, find};
 use super::unsealed::Unsealed;
-use super::{Core, cors, operator, wrapping};
+use super::{Core, batch, cors, events, operator, search, why, wrapping};
 use crate::barrier::Tx;
 use crate::engine::transit;
 
@@ -35,6 +36,21 @@ pub fn sealed_call(request: &Request) -> Option<Call> {
     match find(ROWS, request.verb, rest.trim_end_matches('/')) {
         Found::Row(row, _) if row.access == Access::Sealed => Some(row.call),
         _ => None,
+    }
+}
+
+/// The answers of operations that read in transactions of their own, or wait.
+pub async fn prepare(
+    core: &Core,
+    vault: &Unsealed,
+    call: Call,
+    ctx: &Ctx<'_>,
+) -> Result<Option<Data>, Fault> {
+    match call {
+        Call::Batch => batch::read(core, vault, ctx).await.map(Some),
+        Call::Search => search::search(vault, ctx).await.map(Some),
+        Call::Events => events::poll(core, vault, ctx).await.map(Some),
+        _ => Ok(None),
     }
 }
 
@@ -140,6 +156,8 @@ pub async fn run(
         Call::LeaseTidy => Ok(leases::tidy()),
         Call::LeaseCount => leases::count(vault, ctx, tx).await,
         Call::LeaseIrrevocable => leases::list_irrevocable(ctx),
+        Call::Batch | Call::Search | Call::Events => Err(Fault::Internal("nothing was prepared")),
+        Call::Why => why::read(vault, ctx).await,
         Call::AuditList => Ok(audit::list(core)),
         Call::AuditHash => audit::hash(core, ctx),
         Call::AuditEnable => audit::enable(ctx),

@@ -90,6 +90,10 @@ pub enum Call {
     AuditHash,
     AuditEnable,
     AuditDisable,
+    Batch,
+    Search,
+    Events,
+    Why,
 }
 
 const MOUNT: &str = "type description config options local seal_wrap external_entropy_access plugin_name plugin_version";
@@ -214,5 +218,9 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Read, "audit", Call::AuditList, "", "List audit devices").access(Access::Sudo),
     Row::new(Write, "audit-hash/{path..}", Call::AuditHash, "input", "How a value looks in the audit log"),
     Row::new(Write, "audit/{path..}", Call::AuditEnable, "*", "Audit devices are set in the server's config").access(Access::Sudo),
+    Row::new(Write, "batch", Call::Batch, "paths", "Read many secrets as of one moment, each as if asked for alone").access(Access::AnyToken),
+    Row::new(Read, "search", Call::Search, "prefix contains glob mount detailed limit cursor", "Find names of secrets below all folders that the caller may list").access(Access::AnyToken),
+    Row::new(Read, "events/subscribe/kv", Call::Events, "cursor wait prefix", "Changes of secrets that the caller may read, behind a cursor; waits for the next").access(Access::AnyToken),
+    Row::new(Read, "why/{id}", Call::Why, "", "Why a request was denied: the caller's own, or any with a policy for this path").access(Access::AnyToken),
     Row::new(Delete, "audit/{path..}", Call::AuditDisable, "", "Audit devices are set in the server's config").access(Access::Sudo),
 ];

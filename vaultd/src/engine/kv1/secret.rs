@@ -37,11 +37,13 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 
 pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     view.put(ctx.param("path"), &given(ctx.body())?).await?;
+    view.announce(ctx.param("path"), "write", 0);
     Ok(Reply::none())
 }
 
 pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     view.delete(ctx.param("path")).await?;
+    view.announce(ctx.param("path"), "delete", 0);
     Ok(Reply::none())
 }
 

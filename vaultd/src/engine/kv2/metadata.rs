@@ -48,7 +48,9 @@ pub(super) async fn patch(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
 
 async fn save(ctx: &Ctx<'_>, view: &mut View<'_>, mut metadata: Metadata) -> Result<Reply, Fault> {
     metadata.updated = ctx.now();
-    metadata.store(view, ctx.param("path")).await?;
+    metadata
+        .store(view, ctx.param("path"), "metadata-write")
+        .await?;
     overruled(ctx.body(), &Limits::of_engine(view).await?)
 }
 
@@ -66,6 +68,7 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     let path = ctx.param("path");
     if let Some(metadata) = Metadata::load(view, path).await? {
         view.delete(&metadata_row(path)).await?;
+        view.announce(path, "metadata-delete", 0);
         purge::all(
             view,
             &metadata.id,
@@ -102,8 +105,22 @@ pub(super) async fn list_detailed(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<
 }
 
 async fn names(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Vec<String>, Fault> {
-    let row = metadata_row(ctx.param("path"));
+    children(ctx.param("path"), view).await
+}
+
+/// Names in a folder, without slashes at its ends, for a search.
+pub async fn children(folder: &str, view: &mut View<'_>) -> Result<Vec<String>, Fault> {
+    let row = metadata_row(folder);
     Ok(view.list(row.trim_end_matches('/')).await?)
+}
+
+/// What is known of a secret but its values, as its metadata shows it.
+pub async fn known(path: &str, view: &mut View<'_>) -> Result<Option<Value>, Fault> {
+    let metadata = Metadata::load(view, path).await?;
+    let shown = metadata.map(|metadata| serde_json::to_value(metadata.show()));
+    shown
+        .transpose()
+        .map_err(|_| Fault::Internal("serialise reply"))
 }
 
 /// Sets and, by null, removes keys; the outcome is within the limits or nothing is stored.

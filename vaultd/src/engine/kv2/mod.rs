@@ -15,6 +15,7 @@ mod purge;
 mod routes;
 mod versions;
 
+pub use metadata::{children, known};
 pub use purge::tidy;
 pub use routes::{Call, ROWS};
 

@@ -226,7 +226,14 @@ impl Metadata {
         Ok(view.get_shared(&metadata_row(path)).await?)
     }
 
-    pub(super) async fn store(self, view: &mut View<'_>, path: &str) -> Result<(), Fault> {
+    /// `what` is told to subscribers.
+    pub(super) async fn store(
+        self,
+        view: &mut View<'_>,
+        path: &str,
+        what: &'static str,
+    ) -> Result<(), Fault> {
+        view.announce(path, what, self.current);
         Ok(view.put_shared(&metadata_row(path), self).await?)
     }
 

@@ -38,7 +38,7 @@ async fn mark_deleted(
             version.deletion = Some(ctx.now());
         }
     }
-    metadata.store(view, ctx.param("path")).await?;
+    metadata.store(view, ctx.param("path"), "delete").await?;
     Ok(Reply::none())
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn undelete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
             version.deletion = deletion;
         }
     }
-    metadata.store(view, ctx.param("path")).await?;
+    metadata.store(view, ctx.param("path"), "undelete").await?;
     Ok(Reply::none())
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn destroy(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
         view.delete_unlisted(&version_row(&metadata.id, number))
             .await?;
     }
-    metadata.store(view, ctx.param("path")).await?;
+    metadata.store(view, ctx.param("path"), "destroy").await?;
     Ok(Reply::none())
 }
 

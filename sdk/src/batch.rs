@@ -1,0 +1,94 @@
+//! Many secrets in one request, as of one moment. Other servers do not have it: then the paths are
+//! read one after another.
+
+use std::sync::atomic::Ordering;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::wipe::Wiped;
+use crate::{Call, Client, Error};
+
+/// Paths in one request; more are asked for in several, and are then of several moments.
+const AT_ONCE: usize = 128;
+
+/// What one path answered.
+#[derive(Deserialize)]
+struct Part {
+    path: String,
+    status: u16,
+    #[serde(default)]
+    errors: Vec<String>,
+    #[serde(default)]
+    request_id: String,
+    #[serde(default)]
+    data: Value,
+}
+
+impl Client {
+    /// Reads API paths of KV, such as `secret/data/app`; the data of each, or why not, in their
+    /// order. `None` if the server cannot do it.
+    pub(crate) async fn batch(
+        &self,
+        paths: &[String],
+    ) -> Result<Option<Vec<Result<Wiped, Error>>>, Error> {
+        let mut all = Vec::with_capacity(paths.len());
+        for chunk in paths.chunks(AT_ONCE) {
+            if self.inner.no_batch.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let call = Call::post("sys/batch", json!({ "paths": chunk })).repeatable();
+            let mut answer = match self.data::<Value>(call).await {
+                Ok(answer) => Wiped::from(answer),
+                Err(failure) if unknown(&failure) => {
+                    self.inner.no_batch.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                Err(failure) => return Err(failure),
+            };
+            let Some(Value::Array(results)) = answer.get_mut("results").map(Value::take) else {
+                return Ok(None);
+            };
+            if results.len() != chunk.len() {
+                return Ok(None);
+            }
+            all.extend(results.into_iter().map(outcome));
+        }
+        Ok(Some(all))
+    }
+}
+
+/// Whether a failure means that there is no such path. Vault says 403 to callers that no policy lets
+/// see it, and 404, with a text, to others.
+fn unknown(failure: &Error) -> bool {
+    match failure {
+        Error::Denied { .. } | Error::NotFound { .. } => true,
+        Error::Api { status, .. } => matches!(status, 400 | 404 | 405),
+        _ => false,
+    }
+}
+
+fn outcome(result: Value) -> Result<Wiped, Error> {
+    let part: Part = serde_json::from_value(result).map_err(|_| Error::Decode {
+        path: "sys/batch".to_owned(),
+        cause: "a result has another shape".to_owned(),
+    })?;
+    let Part { path, errors, .. } = part;
+    let data = Wiped::from(part.data);
+    let request_id = Some(part.request_id).filter(|id| !id.is_empty());
+    match part.status {
+        ..400 => Ok(data),
+        403 => Err(Error::Denied {
+            path,
+            errors,
+            request_id,
+        }),
+        404 => Err(Error::NotFound { path }),
+        status => Err(Error::Api {
+            status,
+            errors,
+            path,
+            request_id,
+        }),
+    }
+}

@@ -1,0 +1,237 @@
+//! `run --watch`: the command stays a child, and is restarted or signalled when its secrets change.
+//!
+//! Promises: signals for this process reach the command; its exit code is ours; while the server
+//! cannot be reached, or a secret is missing, the command runs on as it is. Not promised: that a
+//! signalled command sees new values in its environment, which nobody can change from outside; that
+//! the token outlives its own end.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitStatus;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use super::{Args, as_start, not_started, prepare};
+use crate::error::{Failure, Outcome, plain};
+use crate::reference::Reference;
+use crate::session::Session;
+
+/// For one question about changes.
+const WAIT: Duration = Duration::from_secs(30);
+/// How often all is read if the server has no events.
+const POLL: Duration = Duration::from_secs(30);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(2);
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What to do when a secret changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Watch {
+    Restart,
+    Signal(Signal),
+}
+
+impl FromStr for Watch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Watch, String> {
+        if text == "restart" {
+            return Ok(Watch::Restart);
+        }
+        let name = text.strip_prefix("signal:").unwrap_or_default();
+        match name.strip_prefix("SIG").unwrap_or(name) {
+            "HUP" => Ok(Watch::Signal(Signal::HUP)),
+            "USR1" => Ok(Watch::Signal(Signal::USR1)),
+            "USR2" => Ok(Watch::Signal(Signal::USR2)),
+            "INT" => Ok(Watch::Signal(Signal::INT)),
+            "TERM" => Ok(Watch::Signal(Signal::TERM)),
+            _ => Err("write restart, or signal:HUP (USR1, USR2, INT, TERM)".to_owned()),
+        }
+    }
+}
+
+type Variables = BTreeMap<OsString, OsString>;
+
+pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome {
+    // Before the first reading, so that no change is between the two.
+    let mut cursor = session.client.changes_cursor().await.ok();
+    let mut variables = prepare(session, args).await.map_err(as_start)?.into_vars();
+    let references = super::references(args)?;
+    let mut signals = Signals::new()?;
+    let mut child = start(args, &variables)?;
+    loop {
+        let fresh = tokio::select! {
+            status = child.wait() => return Err(ended(status)),
+            number = signals.next() => {
+                send(&child, number);
+                continue;
+            }
+            fresh = changed(session, args, &references, &mut cursor, &variables) => fresh,
+        };
+        variables = fresh;
+        match watch {
+            Watch::Signal(number) => {
+                eprintln!("run: the secrets changed: the command gets a signal");
+                send(&child, number);
+            }
+            Watch::Restart => {
+                eprintln!("run: the secrets changed: the command is restarted");
+                stop(&mut child).await?;
+                child = start(args, &variables)?;
+            }
+        }
+    }
+}
+
+/// Waits until the variables are other ones.
+async fn changed(
+    session: &Session,
+    args: &Args,
+    references: &[Reference],
+    cursor: &mut Option<String>,
+    known: &Variables,
+) -> Variables {
+    loop {
+        if let Err(failure) = told(session, references, cursor).await {
+            eprintln!("warning: changes are not heard of: {failure}");
+            sleep(PAUSE).await;
+            *cursor = session.client.changes_cursor().await.ok();
+        }
+        match prepare(session, args).await.map(|fresh| fresh.into_vars()) {
+            Ok(fresh) if fresh != *known => return fresh,
+            Ok(_) => {}
+            Err(failure) => {
+                eprintln!("warning: the command keeps what it has: {failure}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Returns when one of the secrets may have changed.
+async fn told(
+    session: &Session,
+    references: &[Reference],
+    cursor: &mut Option<String>,
+) -> Result<(), vault_sdk::Error> {
+    let Some(at) = cursor.as_mut() else {
+        sleep(POLL).await;
+        return Ok(());
+    };
+    loop {
+        let changes = session.client.changes(at, WAIT).await?;
+        *at = changes.cursor;
+        let ours = |event: &vault_sdk::Change| {
+            let whole = format!("{}{}", event.mount, event.path);
+            references.iter().any(|reference| reference.path == whole)
+        };
+        if changes.events.iter().any(ours) {
+            return Ok(());
+        }
+    }
+}
+
+fn start(args: &Args, variables: &Variables) -> Outcome<Child> {
+    let (program, arguments) = args
+        .command
+        .split_first()
+        .ok_or_else(|| as_start(plain("there is no command")))?;
+    Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(variables)
+        .spawn()
+        .map_err(|error| not_started(program, &error))
+}
+
+fn send(child: &Child, number: Signal) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = pid.and_then(Pid::from_raw) {
+        // It may have ended already.
+        let _ = kill_process(pid, number);
+    }
+}
+
+async fn stop(child: &mut Child) -> Outcome {
+    send(child, Signal::TERM);
+    if timeout(GRACE, child.wait()).await.is_err() {
+        eprintln!("run: the command does not end: it is killed");
+        let killed = child.kill().await;
+        return killed.map_err(|error| plain(format!("cannot end the command: {error}")));
+    }
+    Ok(())
+}
+
+/// The command's own code; 128 and the number of the signal that ended it.
+fn ended(status: std::io::Result<ExitStatus>) -> Failure {
+    use std::os::unix::process::ExitStatusExt;
+    let code = match status {
+        Err(error) => return plain(format!("cannot wait for the command: {error}")),
+        Ok(status) => status
+            .code()
+            .or_else(|| status.signal().map(|number| 128 + number)),
+    };
+    Failure::Silent(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Those that are handed on. From a terminal, INT reaches the command without us.
+struct Signals {
+    hang_up: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    user1: tokio::signal::unix::Signal,
+    user2: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Outcome<Signals> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| plain(format!("cannot listen for signals: {error}")))
+        };
+        Ok(Signals {
+            hang_up: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            user1: listen(SignalKind::user_defined1())?,
+            user2: listen(SignalKind::user_defined2())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        use std::io::IsTerminal;
+        loop {
+            tokio::select! {
+                _ = self.hang_up.recv() => return Signal::HUP,
+                _ = self.interrupt.recv() => {
+                    if !std::io::stdin().is_terminal() {
+                        return Signal::INT;
+                    }
+                }
+                _ = self.terminate.recv() => return Signal::TERM,
+                _ = self.user1.recv() => return Signal::USR1,
+                _ = self.user2.recv() => return Signal::USR2,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_is_a_restart_or_a_signal() {
+        assert_eq!("restart".parse(), Ok(Watch::Restart));
+        assert_eq!("signal:HUP".parse(), Ok(Watch::Signal(Signal::HUP)));
+        assert_eq!("signal:SIGUSR1".parse(), Ok(Watch::Signal(Signal::USR1)));
+        for wrong in ["", "signal", "signal:KILL", "HUP"] {
+            assert!(wrong.parse::<Watch>().is_err(), "{wrong}");
+        }
+    }
+}
