@@ -231,6 +231,12 @@ fn nothing_unfinished_and_no_path_of_a_machine_is_left() {
         concat!("/ho", "me/"),
         concat!("/tmp/", "bash"),
     ];
+    // A path of the API may end like the beginning of one of a machine.
+    let has = |line: &str, word: &str| {
+        line.match_indices(word).any(|(at, _)| {
+            !word.starts_with('/') || !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
+        })
+    };
     let mut wrong = Vec::new();
     for path in files("")
         .iter()
@@ -244,7 +250,7 @@ fn nothing_unfinished_and_no_path_of_a_machine_is_left() {
             wrong.extend(
                 banned
                     .iter()
-                    .filter(|word| line.contains(*word))
+                    .filter(|word| has(line, word))
                     .map(|word| format!("{path}:{number}: {word}")),
             );
         }
