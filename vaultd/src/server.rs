@@ -25,6 +25,8 @@ pub struct Server {
     pub ca_file: Option<PathBuf>,
     certificates: Vec<(tls::Files, Arc<ArcSwap<rustls::ServerConfig>>)>,
     stop: watch::Sender<bool>,
+    /// Those that wait for `run`.
+    bound: Vec<http::Listener>,
     listeners: tokio::task::JoinSet<()>,
     signals: Signals,
 }
@@ -57,6 +59,7 @@ pub fn system_clock() -> Clock {
 }
 
 impl Server {
+    /// Ready but for serving: who connects now is answered once it runs.
     pub async fn start(config: &Config) -> Result<Server> {
         let signals = Signals::catch()?;
         let clock = system_clock();
@@ -95,13 +98,14 @@ impl Server {
         ));
         background::start(&core, config.verify_every);
 
-        let (stop, stopped) = watch::channel(false);
+        let (stop, _) = watch::channel(false);
         let mut server = Server {
             core,
             addresses: Vec::new(),
             ca_file: None,
             certificates: Vec::new(),
             stop,
+            bound: Vec::new(),
             listeners: tokio::task::JoinSet::new(),
             signals,
         };
@@ -111,9 +115,7 @@ impl Server {
             let bound = http::bind(listener.address, tls.clone()).await;
             let bound = bound.with_context(|| format!("cannot listen on {}", listener.address))?;
             server.addresses.push((bound.address()?, tls.is_some()));
-            server
-                .listeners
-                .spawn(bound.serve(Arc::clone(&server.core), stopped.clone()));
+            server.bound.push(bound);
         }
         Ok(server)
     }
@@ -158,6 +160,10 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads certificates and reopens audit files.
     pub async fn run(mut self) -> Result<()> {
+        for listener in self.bound.drain(..) {
+            let serve = listener.serve(Arc::clone(&self.core), self.stop.subscribe());
+            self.listeners.spawn(serve);
+        }
         notify(&[
             sd_notify::NotifyState::Ready,
             sd_notify::NotifyState::Status("serving; see 'vaultctl status'"),

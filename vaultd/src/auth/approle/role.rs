@@ -33,7 +33,7 @@ impl Role {
 
     /// Applies the fields that are present; the others keep their value.
     fn update(&mut self, body: &Body) -> Result<(), Fault> {
-        if body.has("role_id") {
+        if body.asks("role_id") {
             self.role_id = parse_role_id(body)?;
         }
         if let Some(flag) = body.bool("bind_secret_id")? {
