@@ -13,6 +13,7 @@ EXPECTED = {
     "api/secrets_engines/test_kv_v1.py": (12, 12),
     "api/secrets_engines/test_kv_v2.py": (84, 84),
     "api/secrets_engines/test_transit.py": (47, 47),
+    "api/secrets_engines/test_identity.py": (95, 95),
     "api/auth_methods/test_approle.py": (20, 20),
     "api/auth_methods/test_github.py": (20, 20),
     "api/auth_methods/test_kubernetes.py": (20, 20),

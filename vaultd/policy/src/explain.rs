@@ -55,7 +55,7 @@ fn losers<'a>(acl: &'a Acl, ask: &Ask<'_>, winner: Option<&'a Matched>) -> Vec<L
         rule.pattern.matches(ask.path) || directory.is_some_and(|path| rule.pattern.matches(path))
     };
     let best = winner.pattern.rank();
-    let others = acl.rules().iter().rev().filter(covers);
+    let others = acl.rules().into_iter().rev().filter(covers);
     others
         .filter(|rule| !std::ptr::eq(winner, *rule))
         .map(|rule| Loser {

@@ -8,7 +8,7 @@ use super::reply::{After, Reply};
 use super::retry::committed;
 use super::revoke::{Children, revoke};
 use super::unsealed::Unsealed;
-use super::{Core, lease, mount, token};
+use super::{Core, identity, lease, mount, token};
 
 pub async fn carry_out(
     _core: &Core,
@@ -21,6 +21,8 @@ pub async fn carry_out(
         Some(After::Seal) => reply.after = Some(After::Seal),
         Some(After::Cors) => vault.reload_cors().await?,
         Some(After::Policies) => vault.policies_changed(),
+        Some(After::Groups) => vault.memberships.changed(),
+        Some(After::DeleteEntities(ids)) => identity::delete_all(vault, &ids).await?,
         Some(After::Mounts { purge }) => {
             vault.reload_mounts().await?;
             if let Some(number) = purge {

@@ -24,11 +24,19 @@ pub async fn authenticate(vault: &Unsealed, request: &Request) -> Result<Caller,
     if !token.usable(request.now, request.remote) {
         return Err(Fault::BadToken);
     }
-    let acl = vault.acl(&token.policies, request.now).await?;
+    let standing = match token.entity_id.is_empty() {
+        true => None,
+        false => Box::pin(vault.standing(&token, request.now)).await?,
+    };
+    let acl = match &standing {
+        Some(standing) => Arc::clone(&standing.acl),
+        None => vault.acl(&token.policies, request.now).await?,
+    };
     Ok(Caller {
         id: id.into(),
         token,
         acl,
+        standing,
         last_use: false,
     })
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::fault::Fault;
+use super::standing::Standing;
 use super::token::Token;
-use crate::policy::Acl;
+use crate::policy::{Acl, PolicyName};
 
 /// Made only by [`super::authenticate`].
 #[derive(Clone)]
@@ -13,6 +14,8 @@ pub struct Caller {
     pub id: Arc<str>,
     pub token: Arc<Token>,
     pub acl: Arc<Acl>,
+    /// Of a token with an entity.
+    pub standing: Option<Arc<Standing>>,
     /// This request takes the last use that its token had: the token is gone already.
     pub last_use: bool,
 }
@@ -26,6 +29,22 @@ impl Caller {
             ));
         }
         Ok(&self.id)
+    }
+
+    /// All policies that count: the token's, its entity's, the groups'.
+    pub fn policies(&self) -> &[PolicyName] {
+        match &self.standing {
+            Some(standing) => &standing.policies,
+            None => &self.token.policies,
+        }
+    }
+
+    /// Names of all policies that count: the token's, its entity's, the groups'.
+    pub fn policy_names(&self) -> &[String] {
+        match &self.standing {
+            Some(standing) => &standing.names,
+            None => self.token.policy_names(),
+        }
     }
 
     pub fn is_root(&self) -> bool {

@@ -84,7 +84,7 @@ impl Denials {
         access: Access,
         operation: Capability,
     ) -> Result<(), Fault> {
-        let policies = digests(vault, &caller.token.policies).await?;
+        let policies = digests(vault, caller.policies()).await?;
         let ask = ask(request, access, operation);
         let told = explain(&caller.acl, &ask);
         let asked = Asked {

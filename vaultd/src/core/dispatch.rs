@@ -15,7 +15,7 @@ use super::retry::ATTEMPTS;
 use super::route::{Access, Found, Params, Row, find, matches};
 use super::slow::Outside;
 use super::unsealed::Unsealed;
-use super::{Core, system, token_method};
+use super::{Core, identity, system, token_method};
 use crate::auth::{approle, github, jwt, kubernetes, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
@@ -35,6 +35,7 @@ pub enum Call {
     Github(github::Call),
     Token(token_method::Call),
     System(system::Call),
+    Identity(identity::Call),
 }
 
 /// The row that serves a request.
@@ -90,7 +91,7 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
         Kind::Github => target(mount, github::ROWS, Call::Github, request.verb, rest),
         Kind::Token => target(mount, token_method::ROWS, Call::Token, request.verb, rest),
         Kind::System => target(mount, system::ROWS, Call::System, request.verb, rest),
-        Kind::Identity => Resolved::NoPath(Arc::clone(mount)),
+        Kind::Identity => target(mount, identity::ROWS, Call::Identity, request.verb, rest),
     }
 }
 
@@ -120,7 +121,7 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Github => plain(github::ROWS),
         Kind::Token => plain(token_method::ROWS),
         Kind::System => plain(system::ROWS),
-        Kind::Identity => Vec::new(),
+        Kind::Identity => plain(identity::ROWS),
     }
 }
 
@@ -190,7 +191,7 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Userpass(call) => Box::pin(userpass::exists(call, ctx, &mut view)).await,
         Call::Jwt(call) => Box::pin(jwt::exists(call, ctx, &mut view)).await,
         Call::Kubernetes(call) => Box::pin(kubernetes::exists(call, ctx, &mut view)).await,
-        Call::Github(_) | Call::Token(_) | Call::System(_) => Ok(true),
+        Call::Github(_) | Call::Token(_) | Call::System(_) | Call::Identity(_) => Ok(true),
     }
 }
 
@@ -389,5 +390,6 @@ pub async fn run(
             }),
             _ => Box::pin(system::run(core, vault, call, ctx, tx)).await,
         },
+        Call::Identity(call) => Box::pin(identity::run(vault, call, ctx, tx)).await,
     }
 }

@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 use vault_proto::{Auth, Sensitive};
 
-use super::Core;
 use super::fault::Fault;
 use super::login::{Login, TokenKind};
 use super::mount::Mount;
 use super::reply::Reply;
 use super::request::Request;
+use super::standing::texts;
 use super::token::{Issued, Token, plus};
 use super::unsealed::Unsealed;
+use super::{Core, identity};
 use crate::barrier::Tx;
 use crate::policy::PolicyName;
 
@@ -98,8 +99,14 @@ pub async fn login(
             warnings.push(format!("Policy {:?} does not exist", name.as_str()));
         }
     }
+    let entity = identity::enter(tx, mount, login.alias, vault.random(), request.now).await?;
+    let added = match &entity {
+        Some(entity) => vault.identity_policies(entity).await?,
+        None => Vec::new(),
+    };
     let token = Token {
         policies,
+        entity_id: entity.map(|entity| entity.id).unwrap_or_default(),
         path: login
             .path
             .unwrap_or_else(|| request.path.as_str().to_owned()),
@@ -121,31 +128,36 @@ pub async fn login(
     let issued = vault.tokens.issue(tx, token, None, vault.random()).await?;
     Ok(Reply {
         warnings,
-        ..answer(issued, request.now)
+        ..answer(issued, &added, request.now)
     })
 }
 
-/// The `auth` block for a new token.
-pub fn answer(issued: Issued, now: Timestamp) -> Reply {
-    let auth = auth_block(
-        &issued.token,
-        Sensitive::new(issued.secret.to_string()),
-        now,
-    );
+/// The `auth` block for a new token, to which its entity adds policies.
+pub fn answer(issued: Issued, added: &[PolicyName], now: Timestamp) -> Reply {
+    let secret = Sensitive::new(issued.secret.to_string());
+    let auth = auth_block(&issued.token, secret, added, now);
     Reply {
         auth: Some(Box::new(auth)),
         ..Reply::default()
     }
 }
 
-pub fn auth_block(token: &Token, secret: Sensitive<String>, now: Timestamp) -> Auth {
+pub fn auth_block(
+    token: &Token,
+    secret: Sensitive<String>,
+    added: &[PolicyName],
+    now: Timestamp,
+) -> Auth {
     let names = token.policy_names().to_vec();
+    let mut policies = [names.as_slice(), &texts(added)[..]].concat();
+    policies.sort();
+    policies.dedup();
     Auth {
         client_token: secret,
         accessor: token.accessor.clone(),
-        policies: names.clone(),
+        policies,
         token_policies: names,
-        identity_policies: None,
+        identity_policies: (!added.is_empty()).then(|| texts(added)),
         metadata: (!token.meta.is_empty()).then(|| token.meta.clone()),
         lease_duration: token.ttl_left(now),
         renewable: token.renewable,

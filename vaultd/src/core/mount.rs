@@ -16,6 +16,7 @@ pub mod reserved {
     pub const TOKENS: u64 = 2;
     pub const POLICIES: u64 = 3;
     pub const SYSTEM: u64 = 4;
+    pub const IDENTITY: u64 = 5;
     pub const FIRST_FREE: u64 = 100;
 }
 

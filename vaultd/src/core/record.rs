@@ -141,7 +141,7 @@ impl<'a> Recorder<'a> {
                     display_name: Public(""),
                     policies: Public(&auth.policies),
                     token_type: Public(&auth.token_type),
-                    entity_id: None,
+                    entity_id: Some(Public(auth.entity_id.as_str())).filter(|id| !id.0.is_empty()),
                     metadata: auth.metadata.as_ref().map(HmacMap),
                     remaining_uses: None,
                     ttl: Some(Public(auth.lease_duration)),
@@ -201,12 +201,13 @@ impl<'a> Recorder<'a> {
     }
 
     fn auth(&self) -> Option<AuthEntry<'_>> {
-        let token: &Token = &self.caller?.token;
+        let caller = self.caller?;
+        let token: &Token = &caller.token;
         Some(AuthEntry {
             client_token: self.token.as_ref().map(Hmac::Known),
             accessor: self.accessor.as_ref().map(Hmac::Known),
             display_name: Public(&token.display_name),
-            policies: Public(token.policy_names()),
+            policies: Public(caller.policy_names()),
             token_type: Public(token.kind_name()),
             entity_id: Some(Public(token.entity_id.as_str())).filter(|id| !id.0.is_empty()),
             metadata: Some(HmacMap(&token.meta)).filter(|map| !map.0.is_empty()),

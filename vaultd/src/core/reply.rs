@@ -36,6 +36,10 @@ pub enum After {
         purge: Option<u64>,
     },
     Policies,
+    /// Some group changed.
+    Groups,
+    /// Delete these entities, each in its own commit.
+    DeleteEntities(Vec<String>),
     /// What web pages may do changed.
     Cors,
     /// Seal, once this request is over.

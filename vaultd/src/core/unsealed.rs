@@ -1,23 +1,20 @@
 //! Everything that exists only while unsealed. Dropping it wipes every key.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
 use vault_crypto::{Key, Label, Prf, Random, random_base62};
 
 use super::cors::Cors;
 use super::denials::Denials;
 use super::fault::Fault;
+use super::identity::Memberships;
 use super::issue::SystemTtl;
 use super::mount::{MountTable, reserved};
+use super::standing::Standings;
 use super::token::TokenKeys;
 use crate::barrier::{Barrier, BarrierError, SealRecord};
-use crate::policy::{
-    Acl, DEFAULT_POLICY, NoTemplates, Policy, PolicyName, RESPONSE_WRAPPING_POLICY,
-};
+use crate::policy::{DEFAULT_POLICY, Policy, PolicyName, RESPONSE_WRAPPING_POLICY};
 
 pub struct Unsealed {
     pub barrier: Arc<Barrier>,
@@ -37,18 +34,11 @@ pub struct Unsealed {
     pub denials: Denials,
     /// Names this unsealing, for what lives no longer than it.
     pub epoch: String,
-    acls: Acls,
+    /// Compiled policies.
+    pub(super) standings: Standings,
+    /// Who is in which group.
+    pub memberships: Memberships,
 }
-
-/// Compiled policies, shared by tokens with the same set. Emptied when a policy changes.
-#[derive(Default)]
-struct Acls {
-    /// A std lock: held for a map operation, written when a set is first seen.
-    compiled: RwLock<HashMap<Vec<PolicyName>, Arc<Acl>>>,
-    changes: AtomicU64,
-}
-
-const ACLS_MAX: usize = 10_000;
 
 impl Unsealed {
     pub async fn open(
@@ -69,7 +59,8 @@ impl Unsealed {
             mounts: ArcSwap::from_pointee(mounts),
             denials: Denials::default(),
             epoch: random_base62(12, &**barrier.random()),
-            acls: Acls::default(),
+            standings: Standings::default(),
+            memberships: Memberships::default(),
             ttl,
             barrier,
             record,
@@ -103,48 +94,6 @@ impl Unsealed {
         Ok(())
     }
 
-    /// The compiled rules of a set of policies.
-    pub async fn acl(&self, names: &[PolicyName], now: Timestamp) -> Result<Arc<Acl>, Fault> {
-        if names.iter().any(PolicyName::is_root) {
-            return Ok(Arc::new(Acl::root()));
-        }
-        let known = self
-            .acls
-            .compiled
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(names)
-            .cloned();
-        if let Some(acl) = known
-            && acl.valid_until().is_none_or(|end| now < end)
-        {
-            return Ok(acl);
-        }
-        let before = self.acls.changes.load(Ordering::Acquire);
-        let mut policies = Vec::with_capacity(names.len());
-        for name in names {
-            policies.extend(self.policy(name).await?);
-        }
-        let acl = Arc::new(Acl::compile(
-            policies.iter().map(Arc::as_ref),
-            &NoTemplates,
-            now,
-        ));
-        let mut compiled = self
-            .acls
-            .compiled
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        // A policy that changed while it was compiled must not come back.
-        if self.acls.changes.load(Ordering::Acquire) == before {
-            if compiled.len() >= ACLS_MAX {
-                compiled.clear();
-            }
-            compiled.insert(names.to_vec(), Arc::clone(&acl));
-        }
-        Ok(acl)
-    }
-
     pub async fn policy(&self, name: &PolicyName) -> Result<Option<Arc<Policy>>, Fault> {
         let path = policy_row(name);
         let parse = |bytes: &[u8]| {
@@ -158,16 +107,6 @@ impl Unsealed {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    pub fn policies_changed(&self) {
-        let mut compiled = self
-            .acls
-            .compiled
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.acls.changes.fetch_add(1, Ordering::AcqRel);
-        compiled.clear();
     }
 }
 

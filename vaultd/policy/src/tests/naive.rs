@@ -2,6 +2,7 @@
 //! description of the language: texts, no tree, no shared code.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -127,6 +128,15 @@ fn compiled(rules: &[Written]) -> Acl {
     acl_of(&[&text(left), &text(right)])
 }
 
+/// One variable, `who`.
+struct Who(&'static str);
+
+impl Templates for Who {
+    fn resolve(&self, variable: &str) -> Option<String> {
+        (variable == "who").then(|| self.0.to_owned())
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
 
@@ -146,6 +156,38 @@ proptest! {
         let listed = expected(&rules, &path, true).map(|w| said(&rules, &w)).unwrap_or_default();
         let listed = if listed.is_empty() { vec!["deny"] } else { listed };
         prop_assert_eq!(acl.capabilities(&path).iter().map(Capability::as_str).collect::<Vec<_>>(), listed);
+    }
+
+    /// Shared rules with a caller's own on top decide as all of them compiled at once.
+    #[test]
+    fn personal_rules_agree_with_those_compiled_at_once(
+        rules in prop::collection::vec((rules(), any::<bool>()), 1..4),
+        path in path(),
+    ) {
+        let policies: Vec<Policy> = rules.iter().zip(0..).map(|((rules, templated), number)| {
+            let text: String = rules.iter().map(|(path, capabilities)| {
+                let variable = |segment| if *templated && segment == "a" { "{{who}}" } else { segment };
+                let path = path.split('/').map(variable).collect::<Vec<_>>().join("/");
+                format!("path \"{path}\" {{ capabilities = {capabilities:?} }}\n")
+            }).collect();
+            Policy::parse(&format!("p{number}").parse().unwrap(), &text).unwrap()
+        }).collect();
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let whole = Acl::compile(policies.iter(), &Who("a"), now);
+        let base = Arc::new(Acl::compile(policies.iter(), &NoTemplates, now));
+        let personal = Acl::personal(&base, policies.iter(), &Who("a"), now);
+        for capability in [Read, List, Update] {
+            let ask = Ask::new(&path, capability);
+            let (ours, theirs) = (personal.decide(&ask), whole.decide(&ask));
+            prop_assert_eq!(ours.allowed, theirs.allowed, "{} {}", capability, path);
+            prop_assert_eq!(ours.winner.map(|w| w.pattern.as_str()), theirs.winner.map(|w| w.pattern.as_str()));
+        }
+        prop_assert_eq!(personal.capabilities(&path), whole.capabilities(&path));
+        prop_assert_eq!(personal.any_under(&path), whole.any_under(&path));
+        let texts = |acl: &Acl| acl.rules().iter().map(|r| (r.pattern.to_string(), r.capabilities)).collect::<Vec<_>>();
+        prop_assert_eq!(texts(&personal), texts(&whole));
+        let nobody = Acl::personal(&base, policies.iter(), &NoTemplates, now);
+        prop_assert!(Arc::ptr_eq(&nobody, &base));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::barrier::Tx;
 use crate::core::Core;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::identity;
 use crate::core::lease;
 use crate::core::mount::reserved;
 use crate::core::reply::Reply;
@@ -124,5 +125,12 @@ pub async fn tokens(vault: &Unsealed, tx: &mut Tx) -> Result<Reply, Fault> {
     let all = leased + token::endless(tx).await?.len() as u64;
     Ok(Reply::json(
         json!({"counters": {"service_tokens": {"total": all}}}),
+    ))
+}
+
+pub async fn entities(tx: &mut Tx) -> Result<Reply, Fault> {
+    let all = identity::count(tx).await?;
+    Ok(Reply::json(
+        json!({"counters": {"entities": {"total": all}}}),
     ))
 }

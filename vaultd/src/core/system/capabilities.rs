@@ -39,7 +39,12 @@ async fn answer_for(vault: &Unsealed, ctx: &Ctx<'_>, token: &Token) -> Result<Re
     if token.expires.is_some_and(|end| end <= ctx.now()) {
         return Err(Fault::invalid("invalid token"));
     }
-    answer(ctx, &*vault.acl(&token.policies, ctx.now()).await?)
+    match vault.standing(token, ctx.now()).await {
+        Ok(Some(standing)) => answer(ctx, &standing.acl),
+        Ok(None) => answer(ctx, &*vault.acl(&token.policies, ctx.now()).await?),
+        Err(Fault::BadToken) => Err(Fault::invalid("invalid token")),
+        Err(fault) => Err(fault),
+    }
 }
 
 fn answer(ctx: &Ctx<'_>, acl: &Acl) -> Result<Reply, Fault> {

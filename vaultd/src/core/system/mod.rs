@@ -139,6 +139,7 @@ pub async fn run(
         Call::InFlight => Ok(about::in_flight(core)),
         Call::SanitizedConfig => Ok(about::configuration(core)),
         Call::CountTokens => about::tokens(vault, tx).await,
+        Call::CountEntities => about::entities(tx).await,
         Call::Metrics => metrics::read(core, ctx),
         Call::CorsRead => cors::read(tx).await,
         Call::CorsWrite => cors::write(ctx, tx).await,

@@ -8,8 +8,9 @@ use crate::barrier::Tx;
 use crate::core::caller::Caller;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::identity;
 use crate::core::issue::{Asked, answer, first_ttl};
-use crate::core::login::{TokenKind, parse_policies};
+use crate::core::login::{Alias, TokenKind, parse_policies};
 use crate::core::reply::Reply;
 use crate::core::token::{Token, plus};
 use crate::core::unsealed::Unsealed;
@@ -143,8 +144,14 @@ pub async fn run(
         .filter(|suffix| !suffix.is_empty());
     let renewable =
         body.bool("renewable")?.unwrap_or(true) && role.as_ref().is_none_or(|role| role.renewable);
+    let entity_id = entity(ctx, tx, caller, orphan, role.as_ref()).await?;
+    let added = match identity::current(&vault.barrier, &entity_id).await? {
+        Some(entity) => vault.identity_policies(&entity).await?,
+        None => Vec::new(),
+    };
     let token = Token {
         policies,
+        entity_id,
         path: match (role_name, suffix) {
             ("", _) => ctx.request.path.as_str().to_owned(),
             (name, None) => format!("auth/token/create/{name}"),
@@ -178,8 +185,35 @@ pub async fn run(
         .await?;
     Ok(Reply {
         warnings,
-        ..answer(issued, ctx.now())
+        ..answer(issued, &added, ctx.now())
     })
+}
+
+/// A child is its parent's entity; a role may let the caller name another by an alias of this mount.
+async fn entity(
+    ctx: &Ctx<'_>,
+    tx: &mut Tx,
+    caller: &Caller,
+    orphan: bool,
+    role: Option<&TokenRole>,
+) -> Result<String, Fault> {
+    let Some(alias) = ctx.body().string("entity_alias")?.filter(|a| !a.is_empty()) else {
+        return Ok(match orphan {
+            true => String::new(),
+            false => caller.token.entity_id.clone(),
+        });
+    };
+    let role = role.ok_or_else(|| {
+        Fault::invalid("'entity_alias' is only allowed in combination with token role")
+    })?;
+    let alias = Alias::named(alias.to_lowercase());
+    if !role.allows_alias(&alias.name) {
+        return Err(Fault::invalid(
+            "invalid 'entity_alias' value: the role does not allow it",
+        ));
+    }
+    let found = identity::enter(tx, ctx.mount, alias, ctx.random, ctx.now()).await?;
+    Ok(found.map(|entity| entity.id).unwrap_or_default())
 }
 
 fn has_sudo(caller: &Caller, ctx: &Ctx<'_>) -> bool {

@@ -6,6 +6,7 @@ mod routes;
 
 use std::sync::Arc;
 
+use serde_json::Map;
 use vault_proto::Sensitive;
 use vault_proto::token::Lookup;
 
@@ -14,9 +15,11 @@ use super::dispatch;
 use super::fault::Fault;
 use super::issue;
 use super::reply::{After, Reply};
+use super::standing::texts;
 use super::token::{self, Token};
 use super::unsealed::Unsealed;
 use crate::barrier::Tx;
+use crate::policy::PolicyName;
 
 pub use routes::{Call, ROWS};
 
@@ -26,13 +29,13 @@ pub async fn run(vault: &Unsealed, call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Re
         Call::CreateOrphan => create::run(vault, ctx, tx, create::Kind::Orphan).await,
         Call::CreateWithRole => create::run(vault, ctx, tx, create::Kind::Role(ctx.param("role"))).await,
         Call::Lookup => match batch(vault, ctx).await? {
-            Some(token) => describe(ctx, &token, ctx.body().required("token")?),
-            None => lookup(ctx, tx, &presented(vault, ctx)?, Show::Secret).await,
+            Some(token) => describe(vault, ctx, &token, ctx.body().required("token")?).await,
+            None => lookup(vault, ctx, tx, &presented(vault, ctx)?, Show::Secret).await,
         },
-        Call::LookupSelf => lookup_self(ctx, tx).await,
+        Call::LookupSelf => lookup_self(vault, ctx, tx).await,
         Call::LookupAccessor => {
             let id = by_accessor(ctx, tx).await?;
-            lookup(ctx, tx, &id, Show::NoSecret).await
+            lookup(vault, ctx, tx, &id, Show::NoSecret).await
         }
         Call::Renew => match batch(vault, ctx).await? {
             Some(_) => Err(Fault::invalid("batch tokens cannot be renewed")),
@@ -120,7 +123,13 @@ enum Show {
     NoSecret,
 }
 
-async fn lookup(ctx: &Ctx<'_>, tx: &mut Tx, id: &str, show: Show) -> Result<Reply, Fault> {
+async fn lookup(
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    tx: &mut Tx,
+    id: &str,
+    show: Show,
+) -> Result<Reply, Fault> {
     let token = live(ctx, tx, id)
         .await?
         .ok_or_else(|| Fault::Forbidden("bad token".to_owned()))?;
@@ -128,10 +137,10 @@ async fn lookup(ctx: &Ctx<'_>, tx: &mut Tx, id: &str, show: Show) -> Result<Repl
         Show::Secret => ctx.body().string("token")?.unwrap_or_default(),
         Show::NoSecret => String::new(),
     };
-    describe(ctx, &token, secret)
+    describe(vault, ctx, &token, secret).await
 }
 
-async fn lookup_self(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
+async fn lookup_self(vault: &Unsealed, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     let caller = ctx.caller.ok_or(Fault::BadToken)?;
     let secret = ctx
         .request
@@ -140,11 +149,11 @@ async fn lookup_self(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
         .map(|secret| secret.to_string())
         .unwrap_or_default();
     if caller.token.is_batch() {
-        return describe(ctx, &caller.token, secret);
+        return describe(vault, ctx, &caller.token, secret).await;
     }
     // The row may already be gone if this was the token's last use.
     let token = token::get(tx, &caller.id).await?;
-    describe(ctx, token.as_ref().unwrap_or(&caller.token), secret)
+    describe(vault, ctx, token.as_ref().unwrap_or(&caller.token), secret).await
 }
 
 async fn live(ctx: &Ctx<'_>, tx: &mut Tx, id: &str) -> Result<Option<Token>, Fault> {
@@ -152,7 +161,12 @@ async fn live(ctx: &Ctx<'_>, tx: &mut Tx, id: &str) -> Result<Option<Token>, Fau
     Ok(token.filter(|token| token.expires.is_none_or(|end| ctx.now() < end)))
 }
 
-fn describe(ctx: &Ctx<'_>, token: &Token, secret: String) -> Result<Reply, Fault> {
+async fn describe(
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    token: &Token,
+    secret: String,
+) -> Result<Reply, Fault> {
     let seconds = |at: jiff::Timestamp| at.to_string();
     let shown = Lookup {
         accessor: token.accessor.clone(),
@@ -177,7 +191,12 @@ fn describe(ctx: &Ctx<'_>, token: &Token, secret: String) -> Result<Reply, Fault
     let mut reply = serde_json::to_value(&shown)
         .map(Reply::json)
         .map_err(|_| Fault::Internal("token lookup"))?;
+    let added = identity_policies(vault, token).await?;
     if let super::reply::Data::Map(map) = &mut reply.data {
+        if !added.is_empty() {
+            map.insert("identity_policies".into(), texts(&added).into());
+            map.insert("external_namespace_policies".into(), Map::new().into());
+        }
         if let Some(at) = token.last_renewal {
             map.insert("last_renewal".into(), at.to_string().into());
             map.insert("last_renewal_time".into(), at.as_second().into());
@@ -193,6 +212,15 @@ fn describe(ctx: &Ctx<'_>, token: &Token, secret: String) -> Result<Reply, Fault
         }
     }
     Ok(reply)
+}
+
+/// What the token's entity adds. One that is gone adds nothing.
+async fn identity_policies(vault: &Unsealed, token: &Token) -> Result<Vec<PolicyName>, Fault> {
+    match vault.entity_of(token).await {
+        Ok(Some(entity)) => vault.identity_policies(&entity).await,
+        Ok(None) | Err(Fault::BadToken) => Ok(Vec::new()),
+        Err(fault) => Err(fault),
+    }
 }
 
 async fn renew(
@@ -241,7 +269,12 @@ async fn renew(
         ctx.now(),
     )?;
     token::update(tx, id, &token, &next).await?;
-    let auth = issue::auth_block(&next, Sensitive::new(secret), ctx.now());
+    let auth = issue::auth_block(
+        &next,
+        Sensitive::new(secret),
+        &identity_policies(vault, &next).await?,
+        ctx.now(),
+    );
     Ok(Reply {
         auth: Some(Box::new(auth)),
         warnings,

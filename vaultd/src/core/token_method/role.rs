@@ -53,6 +53,12 @@ impl Default for TokenRole {
 }
 
 impl TokenRole {
+    /// Whether tokens may be those of the entity with this alias, in lower case.
+    pub fn allows_alias(&self, alias: &str) -> bool {
+        let mut globs = self.allowed_entity_aliases.iter();
+        globs.any(|glob| glob_matches(&glob.to_lowercase(), alias))
+    }
+
     /// Whether the role's lists let a policy through. Without an allow-list any is.
     pub fn allows(&self, name: &PolicyName) -> bool {
         let globbed = |globs: &[String]| globs.iter().any(|glob| glob_matches(glob, name.as_str()));

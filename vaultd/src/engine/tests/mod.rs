@@ -227,6 +227,7 @@ fn caller(id: &str, now: Timestamp) -> Caller {
         id: id.into(),
         token: Arc::new(Token::new(now)),
         acl: Arc::new(Acl::root()),
+        standing: None,
         last_use: false,
     }
 }

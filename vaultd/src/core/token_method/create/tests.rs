@@ -56,6 +56,7 @@ fn child(
             ..Token::new(now)
         }),
         acl: Arc::new(Acl::default()),
+        standing: None,
         last_use: false,
     };
     match policies(&ctx, &caller, sudo, role) {
