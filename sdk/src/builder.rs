@@ -133,6 +133,11 @@ impl Builder {
         self
     }
 
+    /// Whether any certificate of the server would be accepted.
+    pub fn skips_verify(&self) -> bool {
+        self.skip_verify
+    }
+
     /// Sent with every call.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {

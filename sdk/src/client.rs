@@ -126,7 +126,7 @@ impl Client {
     }
 
     pub(crate) fn can_log_in(&self) -> bool {
-        matches!(self.inner.auth, Some(Auth::AppRole { .. }))
+        self.inner.auth.as_ref().is_some_and(Auth::can_log_in)
     }
 
     /// Logs in, unless another call has replaced `stale` already.
@@ -140,25 +140,42 @@ impl Client {
         self.log_in().await.map(|grant| Arc::new(grant.token))
     }
 
-    /// Logs in and keeps the token.
-    pub(crate) async fn log_in(&self) -> Result<Grant, Error> {
-        let auth = self.inner.auth.as_ref();
-        let call = auth.map(Auth::call).transpose()?.flatten();
-        let call = call.ok_or_else(|| {
-            Error::Config("there is no way to log in; set a token or a role id".into())
-        })?;
-        let path = call.path.clone();
+    /// Logs in by a way of one's own, and leaves the client's token as it is:
+    /// the answer holds the new one.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and when the evidence cannot be produced.
+    pub async fn log_in_with(&self, auth: &Auth) -> Result<Answer, Error> {
+        if let Auth::Ssh { mount, role, key } = auth {
+            return crate::ssh::log_in(self, mount, role, key).await;
+        }
+        let call = auth.call()?.ok_or_else(no_login)?;
+        self.send_once(&call).await
+    }
+
+    /// Without a token, and never logs in.
+    pub(crate) async fn send_once(&self, call: &Call) -> Result<Answer, Error> {
         let encoded = self
             .inner
             .transport
-            .encode(&call, self.inner.namespace.as_deref())?;
+            .encode(call, self.inner.namespace.as_deref())?;
         let deadline = Instant::now() + self.inner.timeout;
-        let answer = self.persist(&encoded, None, false, deadline).await?;
-        let grant = Grant::from_answer(&path, answer.body)?;
+        self.persist(&encoded, None, false, deadline).await
+    }
+
+    /// Logs in and keeps the token.
+    pub(crate) async fn log_in(&self) -> Result<Grant, Error> {
+        let auth = self.inner.auth.as_ref().ok_or_else(no_login)?;
+        let answer = self.log_in_with(auth).await?;
+        let grant = Grant::from_answer("login", answer.body)?;
         self.set_token(Some(grant.token.clone()));
         self.inner.life.send_replace(Some(grant.life()));
         // Nobody may be listening.
         let _ = self.inner.events.send(Event::LoggedIn(grant.ttl));
         Ok(grant)
     }
+}
+
+fn no_login() -> Error {
+    Error::Config("there is no way to log in; set a token or a role id".into())
 }

@@ -41,6 +41,7 @@ mod renew;
 mod retry;
 mod secret;
 mod secrets;
+mod ssh;
 mod sys;
 mod tls;
 mod token;
@@ -65,6 +66,7 @@ pub use secret::{Secret, SecretString};
 pub use secrets::{Found, FromSecret, SecretRef, Secrets};
 #[doc(hidden)]
 pub use secrets::{concat, total};
+pub use ssh::SshKey;
 pub use sys::Sys;
 pub use typed::SecretMap;
 pub use vault_proto as proto;

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use vault_proto::approle::LoginRequest;
 use vault_proto::{Envelope, Sensitive};
 
 use crate::renew::Life;
-use crate::{Call, Error, Secret};
+use crate::{Call, Error, Secret, SshKey};
 
 /// How the client logs in, and logs in again when its token ends.
 #[derive(Clone)]
@@ -24,6 +24,23 @@ pub enum Auth {
         role_id: String,
         /// Proves it.
         secret_id: SecretId,
+    },
+    /// The client certificate of [`crate::Builder::client_cert`].
+    Cert {
+        /// Mostly `cert`.
+        mount: String,
+        /// The role; without one the server takes the first that accepts the
+        /// certificate.
+        role: Option<String>,
+    },
+    /// An SSH key or certificate.
+    Ssh {
+        /// Mostly `ssh`.
+        mount: String,
+        /// Names the role.
+        role: String,
+        /// Proves it.
+        key: SshKey,
     },
 }
 
@@ -57,24 +74,31 @@ impl Auth {
         }
     }
 
-    /// The login request, or `None` when this method cannot log in.
+    pub(crate) fn can_log_in(&self) -> bool {
+        !matches!(self, Self::Token(_))
+    }
+
+    /// The login request, or `None` when this method has none or more than one.
     pub(crate) fn call(&self) -> Result<Option<Call>, Error> {
-        let Self::AppRole {
-            mount,
-            role_id,
-            secret_id,
-        } = self
-        else {
-            return Ok(None);
+        let (mount, body) = match self {
+            Self::Token(_) | Self::Ssh { .. } => return Ok(None),
+            Self::AppRole {
+                mount,
+                role_id,
+                secret_id,
+            } => {
+                let body = LoginRequest {
+                    role_id: role_id.clone(),
+                    secret_id: secret_id
+                        .read()?
+                        .map(|secret| Sensitive::new(secret.expose().to_owned())),
+                };
+                let body = serde_json::to_value(body)
+                    .map_err(|_| Error::Config("the login cannot be written as JSON".into()))?;
+                (mount, body)
+            }
+            Self::Cert { mount, role } => (mount, json!({ "name": role })),
         };
-        let body = LoginRequest {
-            role_id: role_id.clone(),
-            secret_id: secret_id
-                .read()?
-                .map(|secret| Sensitive::new(secret.expose().to_owned())),
-        };
-        let body = serde_json::to_value(body)
-            .map_err(|_| Error::Config("the login cannot be written as JSON".into()))?;
         Ok(Some(
             Call::put(format!("auth/{mount}/login"), body).no_token(),
         ))

@@ -6,6 +6,7 @@
 //! assert_eq!(answer.status, 200);
 //! ```
 
+pub mod certificates;
 pub mod http;
 pub mod issuer;
 pub mod process;

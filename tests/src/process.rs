@@ -17,6 +17,8 @@ pub struct Options {
     pub memory: bool,
     /// TOML before the first section: `default_lease_ttl = "1h"`.
     pub top: String,
+    /// More keys of the listener.
+    pub listener: String,
     /// More TOML sections: `[[audit]]` and the like.
     pub toml: String,
     pub env: Vec<(String, String)>,

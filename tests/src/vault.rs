@@ -251,6 +251,7 @@ fn write_config(dir: &TempDir, options: &Options, address: &str) {
         plain,
         memory,
         top,
+        listener,
         toml,
         ..
     } = options;
@@ -259,7 +260,7 @@ fn write_config(dir: &TempDir, options: &Options, address: &str) {
         false => format!("type = \"sqlite\"\npath = {:?}", dir.path().join("data")),
     };
     let text = format!(
-        "{top}\n[listener]\naddress = \"{address}\"\ntls_disable = {plain}\n[storage]\n{storage}\n{toml}\n"
+        "{top}\n[listener]\naddress = \"{address}\"\ntls_disable = {plain}\n{listener}\n[storage]\n{storage}\n{toml}\n"
     );
     std::fs::write(dir.path().join("vaultd.toml"), text).unwrap();
 }

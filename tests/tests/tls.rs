@@ -158,11 +158,10 @@ fn certificate_changes_on_sighup_and_open_connections_stay() {
     let dir = certs.path();
     let make =
         || vaultd::http::tls::own(dir, "127.0.0.1:0".parse().unwrap(), 1_790_000_000).unwrap();
-    let files = make();
+    let (cert, key) = make();
     let options = Options {
         toml: format!(
-            "[[listener]]\naddress = \"127.0.0.1:0\"\ntls_cert_file = {:?}\ntls_key_file = {:?}\n",
-            files.cert, files.key
+            "[[listener]]\naddress = \"127.0.0.1:0\"\ntls_cert_file = {cert:?}\ntls_key_file = {key:?}\n"
         ),
         ..Options::default()
     };
@@ -181,7 +180,7 @@ fn certificate_changes_on_sighup_and_open_connections_stay() {
     assert_eq!(ask(&mut old).status, 200);
 
     // A broken file is said and changes nothing.
-    std::fs::write(&files.cert, "not a certificate").unwrap();
+    std::fs::write(&cert, "not a certificate").unwrap();
     process.signal(Signal::HUP);
     assert!(
         until(Duration::from_secs(5), || process

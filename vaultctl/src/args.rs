@@ -17,7 +17,8 @@ Usage: vaultctl [OPTIONS] COMMAND ...      help on one command: vaultctl COMMAND
 
 Start
   status, doctor           is the server there, sealed, trusted? check everything
-  login, logout, whoami    get a token and keep it; give it back; who am I
+  login, logout, whoami    get a token and keep it (token, approle, userpass, cert,
+                           ssh); give it back; who am I
 Secrets
   kv                       get put patch delete undelete destroy list metadata
                            rollback edit diff

@@ -194,6 +194,11 @@ fn client(globals: &Globals, token: Option<Secret>) -> Outcome<Client> {
     if globals.tls_skip_verify {
         builder = builder.skip_verify(true);
     }
+    if builder.skips_verify() {
+        eprintln!(
+            "warning: the server's certificate is not checked: anyone on the way can read and change everything"
+        );
+    }
     if let Some(namespace) = &globals.namespace {
         builder = builder.namespace(namespace.trim_matches('/'));
     }

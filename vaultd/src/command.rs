@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, ListenerConfig, StorageConfig, TlsConfig};
 use crate::core::operator;
+use crate::http::tls::Rules;
 use crate::server::Server;
 
 #[derive(Parser)]
@@ -213,7 +214,9 @@ async fn dev(
         ..Config::default()
     };
     let tls = if tls {
-        TlsConfig::Own { allow_tls12: true }
+        TlsConfig::Own {
+            rules: Rules::default(),
+        }
     } else {
         TlsConfig::Off
     };

@@ -129,27 +129,24 @@ impl Server {
     ) -> Result<Option<Arc<ArcSwap<rustls::ServerConfig>>>> {
         let files = match tls {
             TlsConfig::Off => return Ok(None),
-            TlsConfig::Files {
-                cert,
-                key,
-                allow_tls12,
-            } => tls::Files {
+            TlsConfig::Files { cert, key, rules } => tls::Files {
                 cert: cert.clone(),
                 key: key.clone(),
-                allow_tls12: *allow_tls12,
+                rules: rules.clone(),
             },
-            TlsConfig::Own { allow_tls12 } => {
+            TlsConfig::Own { rules } => {
                 let dir = match &config.storage {
                     StorageConfig::Sqlite { dir } => dir.join("tls"),
                     StorageConfig::Memory => {
                         std::env::temp_dir().join(format!("vaultd-tls-{}", std::process::id()))
                     }
                 };
-                let files = tls::own(&dir, address, now).context("own TLS certificate")?;
+                let (cert, key) = tls::own(&dir, address, now).context("own TLS certificate")?;
                 self.ca_file = Some(dir.join("ca.pem"));
                 tls::Files {
-                    allow_tls12: *allow_tls12,
-                    ..files
+                    cert,
+                    key,
+                    rules: rules.clone(),
                 }
             }
         };

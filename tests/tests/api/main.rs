@@ -4,6 +4,7 @@
 mod approle;
 mod bad_input;
 mod batch;
+mod cert;
 mod envelope;
 mod events;
 mod github;
@@ -21,6 +22,7 @@ mod policy;
 mod routes;
 mod search;
 mod setup;
+mod ssh;
 mod system;
 mod tokens;
 mod transit;

@@ -6,7 +6,7 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 16] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
@@ -21,6 +21,8 @@ const KINDS: [Kind; 14] = [
     Kind::Oidc,
     Kind::Kubernetes,
     Kind::Github,
+    Kind::Cert,
+    Kind::Ssh,
 ];
 
 /// Where a kind is mounted here. A new kind does not compile until it has its place, and belongs
@@ -41,6 +43,8 @@ fn place(kind: Kind) -> &'static str {
         Kind::Oidc => "auth/oidc/",
         Kind::Kubernetes => "auth/kubernetes/",
         Kind::Github => "auth/github/",
+        Kind::Cert => "auth/cert/",
+        Kind::Ssh => "auth/ssh/",
     }
 }
 
@@ -81,6 +85,12 @@ pub(crate) fn mount_all(vault: &Vault) {
             "auth/approle/role/sample",
             json!({"bind_secret_id": true}),
         )
+        .expect(204);
+    vault
+        .root("POST", "sys/auth/cert", json!({"type": "cert"}))
+        .expect(204);
+    vault
+        .root("POST", "sys/auth/ssh", json!({"type": "ssh"}))
         .expect(204);
     vault
         .root("POST", "sys/auth/userpass", json!({"type": "userpass"}))

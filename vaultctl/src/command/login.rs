@@ -5,8 +5,10 @@
 
 mod browser;
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value, json};
-use vault_sdk::{Call, Secret};
+use vault_sdk::{Auth, Call, Secret, SshKey};
 
 use super::raw::stdin_line;
 use crate::error::{Outcome, local, plain, remote};
@@ -20,13 +22,20 @@ const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Login method: token, approle, userpass, jwt, oidc (browser), kubernetes, github, or any other
-    /// that takes fields
+    /// Login method: token, approle, userpass, cert, ssh, jwt, oidc (browser), kubernetes, github, or
+    /// any other that takes fields
     #[arg(short, long, default_value = "token")]
     method: String,
     /// Where the method is mounted, if not under its own name
     #[arg(long, alias = "mount")]
     path: Option<String>,
+    /// The role to log in to (cert, ssh)
+    #[arg(long)]
+    role: Option<String>,
+    /// A private key, or a public key or certificate whose key the agent holds (ssh)
+    /// [default: what the agent has]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Print the token (for scripts that cannot read ~/.vault-token)
     #[arg(long, alias = "token-only")]
     print_token: bool,
@@ -43,6 +52,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(session: &Session, args: Args) -> Outcome {
     let body = match args.method.as_str() {
         "token" => with_token(session, &args).await?,
+        "cert" | "ssh" => with_key(session, &args).await?,
         _ => with_fields(session, &args).await?,
     };
     let token = body["auth"]["client_token"]
@@ -122,6 +132,41 @@ async fn with_token(session: &Session, args: &Args) -> Outcome<Value> {
         "policies": data["policies"],
         "metadata": data["meta"],
     }}))
+}
+
+/// Methods whose evidence is a key: nothing is typed.
+async fn with_key(session: &Session, args: &Args) -> Outcome<Value> {
+    let mut fields = input::object(&args.values, &mut Process::default())?;
+    let mut given = |name: &str| match fields.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let mount = args.path.as_deref().unwrap_or(&args.method);
+    let mount = mount.trim_matches('/').to_owned();
+    let role = args.role.clone();
+    let auth = match args.method.as_str() {
+        "cert" => Auth::Cert {
+            mount,
+            role: role.or_else(|| given("name")),
+        },
+        _ => Auth::Ssh {
+            mount,
+            role: role.or_else(|| given("role")).ok_or_else(|| {
+                local(
+                    "role is missing",
+                    "add --role NAME: ssh keys are taken by a role",
+                )
+            })?,
+            key: args.key.clone().map_or(SshKey::Agent, SshKey::File),
+        },
+    };
+    if let Some(name) = fields.keys().next() {
+        return Err(local(
+            format!("a login by {} takes no field {name}", args.method),
+            "vaultctl login --help",
+        ));
+    }
+    Ok(session.client.log_in_with(&auth).await?.body)
 }
 
 /// Any method whose login takes named fields.

@@ -1,9 +1,11 @@
 //! Who are you: each method turns evidence into a `Login`; core issues the token.
 
 pub mod approle;
+pub mod cert;
 pub mod github;
 pub mod jwt;
 pub mod kubernetes;
+pub mod ssh;
 pub mod userpass;
 
 mod glob;

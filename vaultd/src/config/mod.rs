@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::core::issue::SystemTtl;
+use crate::http::tls::Rules;
 
 /// Vault's defaults: 32 days.
 const DEFAULT_TTL: u64 = 2_764_800;
@@ -42,10 +43,10 @@ pub enum TlsConfig {
     Files {
         cert: PathBuf,
         key: PathBuf,
-        allow_tls12: bool,
+        rules: Rules,
     },
     /// An own CA and certificate in the data folder.
-    Own { allow_tls12: bool },
+    Own { rules: Rules },
 }
 
 #[derive(Debug, Clone)]

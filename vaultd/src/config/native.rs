@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seconds};
 use crate::core::issue::SystemTtl;
+use crate::http::tls::{ClientCert, Rules};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +67,11 @@ struct Listener {
     #[serde(default)]
     tls_disable: bool,
     tls_min_version: Option<String>,
+    tls_client_ca_file: Option<PathBuf>,
+    #[serde(default)]
+    tls_require_and_verify_client_cert: bool,
+    #[serde(default)]
+    tls_disable_client_certs: bool,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +208,19 @@ fn listener(listener: Listener) -> Result<ListenerConfig> {
         Some("tls13" | "1.3") => false,
         Some(_) => bail!("listener.tls_min_version: expected \"tls12\" or \"tls13\""),
     };
+    let client = ClientCert::new(
+        listener.tls_client_ca_file,
+        listener.tls_require_and_verify_client_cert,
+        listener.tls_disable_client_certs,
+    )
+    .context("listener")?;
+    if listener.tls_disable && matches!(client, ClientCert::Required(_)) {
+        bail!("listener: tls_disable contradicts tls_require_and_verify_client_cert");
+    }
+    let rules = Rules {
+        allow_tls12,
+        client,
+    };
     let tls = match (
         listener.tls_disable,
         listener.tls_cert_file,
@@ -209,12 +228,8 @@ fn listener(listener: Listener) -> Result<ListenerConfig> {
     ) {
         (true, None, None) => TlsConfig::Off,
         (true, _, _) => bail!("listener: tls_disable contradicts tls_cert_file and tls_key_file"),
-        (false, Some(cert), Some(key)) => TlsConfig::Files {
-            cert,
-            key,
-            allow_tls12,
-        },
-        (false, None, None) => TlsConfig::Own { allow_tls12 },
+        (false, Some(cert), Some(key)) => TlsConfig::Files { cert, key, rules },
+        (false, None, None) => TlsConfig::Own { rules },
         (false, _, _) => bail!("listener: tls_cert_file and tls_key_file belong together"),
     };
     Ok(ListenerConfig {

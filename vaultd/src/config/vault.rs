@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seconds};
 use crate::hcl::{self, Body, Entry, Kind, Value};
+use crate::http::tls::{ClientCert, Rules};
 
 /// Keys that other servers need and this one does not.
 const NO_MEANING: &[&str] = &[
@@ -194,6 +195,15 @@ fn storage(kind: &str, body: &Body) -> Result<StorageConfig> {
 fn listener(body: &Body) -> Result<ListenerConfig> {
     let address = address(&text(body, "address").unwrap_or_else(|| "127.0.0.1:8200".to_owned()))?;
     let allow_tls12 = text(body, "tls_min_version").as_deref() != Some("tls13");
+    let client = ClientCert::new(
+        text(body, "tls_client_ca_file").map(PathBuf::from),
+        flag(body, "tls_require_and_verify_client_cert"),
+        flag(body, "tls_disable_client_certs"),
+    )?;
+    let rules = Rules {
+        allow_tls12,
+        client,
+    };
     let tls = match (
         flag(body, "tls_disable"),
         text(body, "tls_cert_file"),
@@ -203,9 +213,9 @@ fn listener(body: &Body) -> Result<ListenerConfig> {
         (false, Some(cert), Some(key)) => TlsConfig::Files {
             cert: cert.into(),
             key: key.into(),
-            allow_tls12,
+            rules,
         },
-        (false, None, None) => TlsConfig::Own { allow_tls12 },
+        (false, None, None) => TlsConfig::Own { rules },
         (false, _, _) => bail!("tls_cert_file and tls_key_file belong together"),
     };
     Ok(ListenerConfig { address, tls })

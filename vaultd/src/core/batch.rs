@@ -100,6 +100,7 @@ fn parts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Vec<Part>, Fault> {
             token: ctx.request.token.clone(),
             wrap_ttl: None,
             remote: ctx.request.remote,
+            client_chain: ctx.request.client_chain.clone(),
             now: ctx.request.now,
             help: false,
         };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::context::Ctx;
 use super::fault::Fault;
-use super::login::TokenParams;
+use super::login::{Renewal, TokenParams};
 use super::mount::{Kind, Mount, MountTable};
 use super::reply::{Data, Reply};
 use super::request::{Request, Verb};
@@ -16,7 +16,7 @@ use super::route::{Access, Found, Params, Row, find, matches};
 use super::slow::Outside;
 use super::unsealed::Unsealed;
 use super::{Core, identity, system, token_method};
-use crate::auth::{approle, github, jwt, kubernetes, userpass};
+use crate::auth::{approle, cert, github, jwt, kubernetes, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
 
@@ -33,6 +33,8 @@ pub enum Call {
     Jwt(jwt::Call),
     Kubernetes(kubernetes::Call),
     Github(github::Call),
+    Cert(cert::Call),
+    Ssh(ssh::Call),
     Token(token_method::Call),
     System(system::Call),
     Identity(identity::Call),
@@ -89,6 +91,8 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
             rest,
         ),
         Kind::Github => target(mount, github::ROWS, Call::Github, request.verb, rest),
+        Kind::Cert => target(mount, cert::ROWS, Call::Cert, request.verb, rest),
+        Kind::Ssh => target(mount, ssh::ROWS, Call::Ssh, request.verb, rest),
         Kind::Token => target(mount, token_method::ROWS, Call::Token, request.verb, rest),
         Kind::System => target(mount, system::ROWS, Call::System, request.verb, rest),
         Kind::Identity => target(mount, identity::ROWS, Call::Identity, request.verb, rest),
@@ -119,6 +123,8 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Jwt | Kind::Oidc => plain(jwt::ROWS),
         Kind::Kubernetes => plain(kubernetes::ROWS),
         Kind::Github => plain(github::ROWS),
+        Kind::Cert => plain(cert::ROWS),
+        Kind::Ssh => plain(ssh::ROWS),
         Kind::Token => plain(token_method::ROWS),
         Kind::System => plain(system::ROWS),
         Kind::Identity => plain(identity::ROWS),
@@ -191,34 +197,27 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Userpass(call) => Box::pin(userpass::exists(call, ctx, &mut view)).await,
         Call::Jwt(call) => Box::pin(jwt::exists(call, ctx, &mut view)).await,
         Call::Kubernetes(call) => Box::pin(kubernetes::exists(call, ctx, &mut view)).await,
+        Call::Cert(call) => Box::pin(cert::exists(call, ctx, &mut view)).await,
+        Call::Ssh(call) => Box::pin(ssh::exists(call, ctx, &mut view)).await,
         Call::Github(_) | Call::Token(_) | Call::System(_) | Call::Identity(_) => Ok(true),
     }
 }
 
 /// The settings that the role of a token has now; a role that is gone renews nothing.
-pub async fn renewed(mount: &Mount, role: &str, tx: &mut Tx) -> Result<Option<TokenParams>, Fault> {
-    let gone = || Fault::invalid("the role that issued the token no longer exists: log in again");
-    match mount.kind {
-        Kind::Approle => approle::renewed(role, &mut tx.view(mount.number))
-            .await?
-            .map(Some)
-            .ok_or_else(gone),
-        Kind::Userpass => userpass::renewed(role, &mut tx.view(mount.number))
-            .await?
-            .map(Some)
-            .ok_or_else(gone),
-        Kind::Jwt | Kind::Oidc => jwt::renewed(role, &mut tx.view(mount.number))
-            .await?
-            .map(Some)
-            .ok_or_else(gone),
-        Kind::Kubernetes => kubernetes::renewed(role, &mut tx.view(mount.number))
-            .await?
-            .map(Some)
-            .ok_or_else(gone),
-        Kind::Github => github::renewed(&mut tx.view(mount.number))
-            .await?
-            .map(Some)
-            .ok_or_else(gone),
+pub async fn renewed(
+    mount: &Mount,
+    renewal: &Renewal<'_>,
+    tx: &mut Tx,
+) -> Result<Option<TokenParams>, Fault> {
+    let mut view = tx.view(mount.number);
+    let found = match mount.kind {
+        Kind::Approle => approle::renewed(renewal.role, &mut view).await?,
+        Kind::Userpass => userpass::renewed(renewal.role, &mut view).await?,
+        Kind::Jwt | Kind::Oidc => jwt::renewed(renewal.role, &mut view).await?,
+        Kind::Kubernetes => kubernetes::renewed(renewal.role, &mut view).await?,
+        Kind::Github => github::renewed(&mut view).await?,
+        Kind::Cert => Box::pin(cert::renewed(renewal, &mut view)).await?,
+        Kind::Ssh => Box::pin(ssh::renewed(renewal, &mut view)).await?,
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp
@@ -226,8 +225,10 @@ pub async fn renewed(mount: &Mount, role: &str, tx: &mut Tx) -> Result<Option<To
         | Kind::Cubbyhole
         | Kind::System
         | Kind::Identity
-        | Kind::Token => Ok(None),
-    }
+        | Kind::Token => return Ok(None),
+    };
+    let gone = "the role that issued the token no longer exists: log in again";
+    found.map(Some).ok_or_else(|| Fault::invalid(gone))
 }
 
 /// Clears a little of what writes left for later; true if there is more.
@@ -237,6 +238,7 @@ pub async fn tidy(mount: &Mount, now: Timestamp, tx: &mut Tx) -> Result<bool, Fa
         Kind::Kv2 => kv2::tidy(&mut view).await,
         Kind::Approle => approle::tidy(now, &mut view).await,
         Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
+        Kind::Ssh => ssh::tidy(now, &mut view).await,
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp
@@ -246,7 +248,8 @@ pub async fn tidy(mount: &Mount, now: Timestamp, tx: &mut Tx) -> Result<bool, Fa
         | Kind::Token
         | Kind::Userpass
         | Kind::Kubernetes
-        | Kind::Github => Ok(false),
+        | Kind::Github
+        | Kind::Cert => Ok(false),
     }
 }
 
@@ -382,6 +385,8 @@ pub async fn run(
             ))
             .await
         }
+        Call::Cert(call) => Box::pin(cert::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
+        Call::Ssh(call) => Box::pin(ssh::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
         Call::Token(call) => Box::pin(token_method::run(vault, call, ctx, tx)).await,
         Call::System(call) => match prepared {
             Prepared::Answer(data) => Ok(Reply {

@@ -70,14 +70,10 @@ pub async fn login(
     request: &Request,
 ) -> Result<Reply, Fault> {
     let params = &login.params;
-    let mut policies = params.policies.clone();
+    let policies = params.granted();
     if policies.iter().any(PolicyName::is_root) {
         return Err(Fault::invalid("auth methods cannot create root tokens"));
     }
-    if !params.no_default_policy && !policies.contains(&PolicyName::default_policy()) {
-        policies.push(PolicyName::default_policy());
-    }
-    policies.sort();
     let asked = Asked {
         ttl: params.ttl,
         max_ttl: params.max_ttl,
@@ -122,6 +118,7 @@ pub async fn login(
         renewable: !batch,
         bound_cidrs: params.bound_cidrs.clone(),
         role: login.role,
+        proof: login.proof,
         mount: mount.number,
         ..Token::new(request.now)
     };

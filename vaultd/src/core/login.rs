@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Body;
 use super::fault::Fault;
+use super::request::Request;
 use crate::policy::PolicyName;
 
 /// Service tokens are stored; batch tokens carry themselves.
@@ -124,6 +125,16 @@ impl TokenParams {
         Ok(())
     }
 
+    /// The policies of a token, sorted.
+    pub fn granted(&self) -> Vec<PolicyName> {
+        let mut policies = self.policies.clone();
+        if !self.no_default_policy && !policies.contains(&PolicyName::default_policy()) {
+            policies.push(PolicyName::default_policy());
+        }
+        policies.sort();
+        policies
+    }
+
     /// The fields as a role read shows them.
     pub fn show(&self, into: &mut Map<String, Value>) {
         into.insert("token_policies".into(), json!(self.policies));
@@ -231,6 +242,25 @@ pub struct Login {
     pub metadata: BTreeMap<String, String>,
     /// The role, for renewals and quotas.
     pub role: String,
+    /// Fingerprint of the evidence, if a renewal has to show it again.
+    pub proof: String,
     /// The login's path in its one spelling, if the request's may have another.
     pub path: Option<String>,
+}
+
+/// A token that is to be renewed, as far as the method that issued it is concerned.
+pub struct Renewal<'a> {
+    pub role: &'a str,
+    /// Of the [`Login`].
+    pub proof: &'a str,
+    pub policies: &'a [PolicyName],
+    pub request: &'a Request,
+}
+
+impl Renewal<'_> {
+    /// Whether a login with these settings would give the policies that the token has.
+    pub fn grants(&self, params: &TokenParams) -> bool {
+        let now = params.granted();
+        now.len() == self.policies.len() && now.iter().all(|name| self.policies.contains(name))
+    }
 }

@@ -38,6 +38,8 @@ pub enum Kind {
     Oidc,
     Kubernetes,
     Github,
+    Cert,
+    Ssh,
 }
 
 impl Kind {
@@ -57,6 +59,8 @@ impl Kind {
             Kind::Oidc => "oidc",
             Kind::Kubernetes => "kubernetes",
             Kind::Github => "github",
+            Kind::Cert => "cert",
+            Kind::Ssh => "ssh",
         }
     }
 
@@ -70,6 +74,8 @@ impl Kind {
                 | Kind::Oidc
                 | Kind::Kubernetes
                 | Kind::Github
+                | Kind::Cert
+                | Kind::Ssh
         )
     }
 

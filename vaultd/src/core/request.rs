@@ -1,9 +1,11 @@
 //! A request after the edge: parsed once, typed, canonical.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use vault_proto::path::ApiPath;
 use zeroize::Zeroizing;
 
@@ -40,6 +42,35 @@ impl Verb {
     }
 }
 
+/// The certificates that the client showed in the TLS handshake, its own first. That it holds the key
+/// of its own was proved there; whether anybody vouches for it was not asked.
+#[derive(Clone)]
+pub struct ClientChain(Arc<[CertificateDer<'static>]>);
+
+impl ClientChain {
+    /// `None` if there is no certificate.
+    pub fn new(certificates: &[CertificateDer<'_>]) -> Option<ClientChain> {
+        let owned = certificates.iter().map(|one| one.clone().into_owned());
+        (!certificates.is_empty()).then(|| ClientChain(owned.collect()))
+    }
+
+    pub fn own(&self) -> &CertificateDer<'static> {
+        &self.0[0]
+    }
+
+    /// What may lead from the client's own certificate to an authority.
+    pub fn others(&self) -> &[CertificateDer<'static>] {
+        &self.0[1..]
+    }
+}
+
+/// The other end of a connection.
+#[derive(Clone)]
+pub struct Peer {
+    pub address: IpAddr,
+    pub chain: Option<ClientChain>,
+}
+
 /// One request. Holds secrets: not `Debug`.
 pub struct Request {
     /// UUID, shown to the client and in the audit log.
@@ -53,6 +84,8 @@ pub struct Request {
     /// `X-Vault-Wrap-TTL`.
     pub wrap_ttl: Option<Duration>,
     pub remote: IpAddr,
+    /// `None` without TLS, or if the client showed no certificate.
+    pub client_chain: Option<ClientChain>,
     pub now: Timestamp,
     /// `?help=1`.
     pub help: bool,

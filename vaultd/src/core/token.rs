@@ -68,6 +68,9 @@ pub struct Token {
     pub bound_cidrs: Vec<IpNet>,
     #[serde(default)]
     pub role: String,
+    /// Fingerprint of what a renewal has to show again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proof: String,
     #[serde(default)]
     pub entity_id: String,
     /// Number of the mount that issued it.
@@ -99,6 +102,7 @@ impl Token {
             renewable: false,
             bound_cidrs: Vec::new(),
             role: String::new(),
+            proof: String::new(),
             entity_id: String::new(),
             mount: 0,
             names: OnceLock::new(),
@@ -143,11 +147,8 @@ pub fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
 }
 
 pub fn plus(from: Timestamp, seconds: u64) -> Timestamp {
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    jiff::SignedDuration::try_from(std::time::Duration::from_secs(seconds.unsigned_abs()))
-        .ok()
-        .and_then(|span| from.checked_add(span).ok())
-        .unwrap_or(Timestamp::MAX)
+    let span = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    from.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
 /// Bytes of a fingerprint.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use super::respond::{respond, respond_at_once};
 use super::stream::{self, Sent};
 use crate::core::Core;
 use crate::core::fault::Fault;
-use crate::core::request::Verb;
+use crate::core::request::{ClientChain, Peer, Verb};
 
 const CONNECTIONS_MAX: usize = 8192;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -80,7 +80,11 @@ impl Listener {
                     continue;
                 }
             };
-            let (core, peer) = (Arc::clone(&core), peer.ip().to_canonical());
+            let core = Arc::clone(&core);
+            let peer = Peer {
+                address: peer.ip().to_canonical(),
+                chain: None,
+            };
             let tls = self
                 .tls
                 .as_ref()
@@ -100,7 +104,7 @@ impl Listener {
 
 async fn connection(
     stream: TcpStream,
-    peer: IpAddr,
+    peer: Peer,
     tls: Option<TlsAcceptor>,
     core: Arc<Core>,
     shutdown: Shutdown,
@@ -113,13 +117,16 @@ async fn connection(
             if let Ok(Ok(stream)) =
                 tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await
             {
+                let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let chain = ClientChain::new(shown);
+                let peer = Peer { chain, ..peer };
                 http(stream, peer, core, shutdown).await;
             }
         }
     }
 }
 
-async fn http<S>(stream: S, peer: IpAddr, core: Arc<Core>, mut shutdown: Shutdown)
+async fn http<S>(stream: S, peer: Peer, core: Arc<Core>, mut shutdown: Shutdown)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -128,7 +135,7 @@ where
     // The core has the tables; a router in between would only cost time.
     let service = service_fn(|request| {
         heard.notify_one();
-        let core = Arc::clone(&core);
+        let (core, peer) = (Arc::clone(&core), peer.clone());
         async move { Ok::<_, Infallible>(answer(core, peer, request).await) }
     });
     let connection = http1::Builder::new()
@@ -155,11 +162,11 @@ async fn stopped(shutdown: &mut Shutdown) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
-async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Sent {
+async fn answer(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> Sent {
     match cors::judge(&core, request.method(), request.headers()) {
-        Verdict::Silent => api(core, remote, request).await,
+        Verdict::Silent => api(core, peer, request).await,
         Verdict::Allowed(headers) => {
-            let mut answer = api(core, remote, request).await;
+            let mut answer = api(core, peer, request).await;
             answer.headers_mut().extend(headers);
             answer
         }
@@ -167,9 +174,9 @@ async fn answer(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming
     }
 }
 
-async fn api(core: Arc<Core>, remote: IpAddr, request: http::Request<Incoming>) -> Sent {
+async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> Sent {
     let id = vault_crypto::uuid_v4(&*core.random);
-    let receiving = pin!(receive(request, id.clone(), remote, (core.clock)()));
+    let receiving = pin!(receive(request, id.clone(), peer, (core.clock)()));
     let received = match in_time(receiving).await {
         Some(Ok(received)) => received,
         Some(Err(refused)) => return respond_at_once(refused, &id).map(body::Either::Left),

@@ -2,6 +2,7 @@
 //!
 //! Order at the edge, so that the cheap refusals come first: connections, headers, path, size, JSON.
 
+mod client_cert;
 mod cors;
 mod json;
 mod listener;

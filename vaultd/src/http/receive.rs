@@ -1,6 +1,5 @@
 //! An HTTP request -> a typed request, or the answer that it gets at once.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request as HttpRequest, header};
@@ -13,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{json, query, stream};
 use crate::core::body::{Body, parse_bool, parse_seconds};
 use crate::core::fault::Fault;
-use crate::core::request::{Request, Verb};
+use crate::core::request::{Peer, Request, Verb};
 
 pub const BODY_MAX: usize = 32 << 20;
 /// Without a token there is nothing to send but a login.
@@ -47,7 +46,7 @@ pub struct Received {
 pub async fn receive(
     http: HttpRequest<Incoming>,
     id: String,
-    remote: IpAddr,
+    peer: Peer,
     now: Timestamp,
 ) -> Result<Received, Refused> {
     let (parts, http_body) = http.into_parts();
@@ -101,7 +100,8 @@ pub async fn receive(
         body,
         token,
         wrap_ttl,
-        remote,
+        remote: peer.address,
+        client_chain: peer.chain,
         now,
         help,
     };

@@ -126,6 +126,7 @@ impl Follow {
             token: self.token.clone(),
             wrap_ttl: None,
             remote: self.remote,
+            client_chain: None,
             now: (self.core.clock)(),
             help: false,
         };

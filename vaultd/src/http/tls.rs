@@ -15,6 +15,8 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+pub use super::client_cert::ClientCert;
+
 const CA_DAYS: i64 = 3650;
 const SERVER_DAYS: i64 = 365;
 
@@ -23,7 +25,23 @@ const SERVER_DAYS: i64 = 365;
 pub struct Files {
     pub cert: PathBuf,
     pub key: PathBuf,
+    pub rules: Rules,
+}
+
+/// What is asked of clients.
+#[derive(Debug, Clone)]
+pub struct Rules {
     pub allow_tls12: bool,
+    pub client: ClientCert,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            allow_tls12: true,
+            client: ClientCert::Optional(None),
+        }
+    }
 }
 
 pub fn load(files: &Files) -> Result<Arc<rustls::ServerConfig>> {
@@ -36,33 +54,32 @@ pub fn load(files: &Files) -> Result<Arc<rustls::ServerConfig>> {
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .with_context(|| format!("private key {}", files.key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions: &[&rustls::SupportedProtocolVersion] = match files.allow_tls12 {
+    let versions: &[&rustls::SupportedProtocolVersion] = match files.rules.allow_tls12 {
         true => &[&rustls::version::TLS13, &rustls::version::TLS12],
         false => &[&rustls::version::TLS13],
     };
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .with_context(|| {
-            format!(
-                "{} does not belong to {}",
-                files.key.display(),
-                files.cert.display()
-            )
-        })?;
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)?;
+    let builder = match files.rules.client.verifier(provider)? {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key).with_context(|| {
+        format!(
+            "{} does not belong to {}",
+            files.key.display(),
+            files.cert.display()
+        )
+    })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = rustls::server::ServerSessionMemoryCache::new(4096);
     Ok(Arc::new(config))
 }
 
-/// The server's own certificate below `dir`, made or renewed where needed. Clients trust `ca.pem`.
-pub fn own(dir: &Path, address: SocketAddr, now_seconds: i64) -> Result<Files> {
-    let files = Files {
-        cert: dir.join("server.pem"),
-        key: dir.join("server.key"),
-        allow_tls12: true,
-    };
+/// The server's own certificate and key below `dir`, made or renewed where needed. Clients trust
+/// `ca.pem`.
+pub fn own(dir: &Path, address: SocketAddr, now_seconds: i64) -> Result<(PathBuf, PathBuf)> {
+    let (cert_file, key_file) = (dir.join("server.pem"), dir.join("server.key"));
     let (ca_file, ca_key_file) = (dir.join("ca.pem"), dir.join("ca.key"));
     if !ca_file.exists() {
         fs::DirBuilder::new()
@@ -83,9 +100,9 @@ pub fn own(dir: &Path, address: SocketAddr, now_seconds: i64) -> Result<Files> {
         .with_context(|| format!("CA certificate {}", ca_file.display()))?;
     let key = KeyPair::generate()?;
     let cert = server_params(address, now_seconds)?.signed_by(&key, &issuer)?;
-    write(&files.key, &key.serialize_pem(), 0o600)?;
-    write(&files.cert, &cert.pem(), 0o644)?;
-    Ok(files)
+    write(&key_file, &key.serialize_pem(), 0o600)?;
+    write(&cert_file, &cert.pem(), 0o644)?;
+    Ok((cert_file, key_file))
 }
 
 fn validity(params: &mut CertificateParams, now_seconds: i64, days: i64) -> Result<()> {

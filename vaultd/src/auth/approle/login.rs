@@ -148,7 +148,7 @@ fn identity(name: String, role: Role, secret_id: Option<SecretId>) -> Reply {
         display_name: "approle".to_owned(),
         metadata,
         role: name,
-        path: None,
+        ..Login::default()
     })
 }
 

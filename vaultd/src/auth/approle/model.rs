@@ -12,39 +12,9 @@ use serde::{Deserialize, Serialize};
 use vault_crypto::Prf;
 use zeroize::Zeroizing;
 
+pub(super) use crate::auth::name::RoleName;
 use crate::core::fault::Fault;
 use crate::core::login::TokenParams;
-
-/// A role's name in its canonical spelling: lower case, 1 to 128 of `a-z 0-9 _ - .`, with a letter,
-/// digit or underscore at both ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RoleName(String);
-
-impl RoleName {
-    pub(super) fn parse(text: &str) -> Result<RoleName, Fault> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let bytes = text.as_bytes();
-        let ends =
-            bytes.first().copied().is_some_and(word) && bytes.last().copied().is_some_and(word);
-        let inner = bytes
-            .iter()
-            .all(|&byte| word(byte) || byte == b'-' || byte == b'.');
-        if !ends || !inner || bytes.len() > 128 {
-            return Err(Fault::invalid(
-                "invalid role name: use 1 to 128 letters, digits, '_', '-' or '.', with a letter, digit or '_' at both ends",
-            ));
-        }
-        Ok(RoleName(text.to_ascii_lowercase()))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(super) fn row(&self) -> String {
-        format!("role/{}", self.0)
-    }
-}
 
 /// A role. Durations in seconds; 0 means no limit.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -110,7 +110,7 @@ pub(super) async fn login(
             .map(|(key, value)| (key.to_owned(), value.clone()))
             .into(),
         role: user.clone(),
-        path: None,
+        ..Login::default()
     }))
 }
 

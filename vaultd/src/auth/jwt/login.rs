@@ -152,6 +152,6 @@ pub(super) fn admit(
         alias,
         metadata,
         role: name.as_str().to_owned(),
-        path: None,
+        ..Login::default()
     }))
 }

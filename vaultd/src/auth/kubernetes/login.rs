@@ -134,6 +134,6 @@ pub(super) async fn login(
         display_name: format!("{mount}-{}-{}", account.namespace, account.name),
         metadata,
         role: name.as_str().to_owned(),
-        path: None,
+        ..Login::default()
     }))
 }

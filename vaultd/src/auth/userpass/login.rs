@@ -67,6 +67,7 @@ pub(super) async fn login(
         // In one spelling, so that revoking by prefix finds all of a user's tokens.
         path: Some(format!("{}login/{name}", ctx.mount.path)),
         role: name,
+        ..Login::default()
     }))
 }
 

@@ -56,6 +56,8 @@ impl Table {
             (Table::Methods, "oidc", _) => Some(Kind::Oidc),
             (Table::Methods, "kubernetes", _) => Some(Kind::Kubernetes),
             (Table::Methods, "github", _) => Some(Kind::Github),
+            (Table::Methods, "cert", _) => Some(Kind::Cert),
+            (Table::Methods, "ssh", _) => Some(Kind::Ssh),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ use super::context::Ctx;
 use super::dispatch;
 use super::fault::Fault;
 use super::issue;
+use super::login::Renewal;
 use super::reply::{After, Reply};
 use super::standing::texts;
 use super::token::{self, Token};
@@ -255,8 +256,14 @@ async fn renew(
     let mounts = vault.mounts.load_full();
     let mount = mounts.by_number(token.mount);
     let mut now = token.clone();
+    let renewal = Renewal {
+        role: &token.role,
+        proof: &token.proof,
+        policies: &token.policies,
+        request: ctx.request,
+    };
     if let Some(mount) = mount
-        && let Some(params) = dispatch::renewed(mount, &token.role, tx).await?
+        && let Some(params) = dispatch::renewed(mount, &renewal, tx).await?
     {
         now.max_ttl = params.max_ttl;
         now.period = params.period;

@@ -116,6 +116,7 @@ impl Fixture {
             token: None,
             wrap_ttl: None,
             remote: "127.0.0.1".parse().unwrap(),
+            client_chain: None,
             now: self.now,
             help: false,
         }

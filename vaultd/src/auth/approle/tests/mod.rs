@@ -72,6 +72,7 @@ impl Fixture {
             token: None,
             wrap_ttl: None,
             remote: self.remote.parse().unwrap(),
+            client_chain: None,
             now: self.now,
             help: false,
         };

@@ -36,6 +36,7 @@ fn child(
         token: None,
         wrap_ttl: None,
         remote: "127.0.0.1".parse().unwrap(),
+        client_chain: None,
         now,
         help: false,
     };

@@ -1,0 +1,55 @@
+//! Cert: a machine logs in with the certificate that it shows in the TLS handshake.
+//!
+//! Promises: the handshake has proved the key; here it is decided whether a role trusts the
+//! certificate. A role that pins a certificate compares the whole of it. A role that trusts an
+//! authority wants a valid path to it (RFC 5280): validity by the core's clock, basic constraints, path
+//! lengths, key usage, name constraints, and a purpose that covers clients. Certificates of a stored
+//! revocation list are refused, from the first request after a restart. A token is renewed only over a
+//! connection with the same certificate. Does not promise: to fetch revocation lists or ask OCSP
+//! responders; it does not reach out.
+
+mod certificate;
+mod config;
+mod crl;
+mod login;
+mod matching;
+mod model;
+mod role;
+mod routes;
+mod trust;
+
+pub use login::renewed;
+pub use routes::{Call, ROWS};
+
+use crate::auth::name::RoleName;
+use crate::barrier::View;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+
+/// Carries out one operation.
+pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    match call {
+        Call::Login => login::login(ctx, view).await,
+        Call::ListRoles => role::list(ctx, view).await,
+        Call::ReadRole => role::read(ctx, view).await,
+        Call::WriteRole => role::write(ctx, view).await,
+        Call::DeleteRole => role::delete(ctx, view).await,
+        Call::ReadConfig => config::read(view).await,
+        Call::WriteConfig => config::write(ctx, view).await,
+        Call::ListCrls => crl::list(ctx, view).await,
+        Call::ReadCrl => crl::read(ctx, view).await,
+        Call::WriteCrl => crl::write(ctx, view).await,
+        Call::DeleteCrl => crl::delete(ctx, view).await,
+    }
+}
+
+/// Whether what a creating operation would create is there already.
+pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
+    match (call, RoleName::parse(ctx.param("name"))) {
+        (Call::WriteRole, Ok(name)) => Ok(view.exists(&name.row()).await?),
+        // A bad name is refused once the policies have been asked.
+        (Call::WriteRole, Err(_)) => Ok(false),
+        _ => Ok(true),
+    }
+}
