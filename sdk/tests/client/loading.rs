@@ -70,7 +70,8 @@ fn the_manifest_lists_all_with_those_of_nested_types() {
 #[tokio::test]
 async fn loads_from_both_engines_and_reads_each_path_once() {
     let fake = complete().await;
-    let app = fake.client().load_with::<App>(&production()).await.unwrap();
+    let client = fake.client();
+    let app = client.load_with::<App>(&production()).await.unwrap();
     assert_eq!((app.password.expose(), app.port), ("hunter2", 5432));
     assert_eq!(
         (app.mail.user.as_str(), app.mail.password.expose()),
@@ -86,7 +87,10 @@ async fn loads_from_both_engines_and_reads_each_path_once() {
     ] {
         assert_eq!(fake.count(path), 1, "{path}");
     }
-    assert_eq!(fake.seen().len(), 5);
+    assert_eq!(fake.seen().len(), 6);
+    // A server that cannot read many at once is asked once whether it can.
+    client.load_with::<App>(&production()).await.unwrap();
+    assert_eq!(fake.count("sys/batch"), 1);
 }
 
 #[derive(Secrets, Debug)]
