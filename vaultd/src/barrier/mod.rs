@@ -1,9 +1,11 @@
 //! The only door to the disk: names and values are encrypted, bound to place and time, and counted.
 //!
 //! Promised: a row that was changed, moved or swapped does not open (`Damaged`); a row that was
-//! deleted or put back from an older copy is found by [`Barrier::verify`], and from then on an absent
-//! row is an error, not a "not found". Not promised: noticing that the whole file was put back.
+//! deleted or put back from an older copy is found by [`Barrier::verify`], and no absent row is a "not
+//! found" before its part of the store was checked. Not promised: noticing that the whole file was put back.
 
+mod absence;
+mod accept;
 #[cfg(test)]
 pub mod bed;
 mod cache;
@@ -17,6 +19,7 @@ mod journal;
 pub mod keyring;
 mod names;
 mod presence;
+mod scene;
 pub mod seal;
 mod storage;
 #[cfg(test)]
@@ -31,7 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use vault_crypto::{Key, Random, SecretVec};
 
@@ -41,13 +44,13 @@ pub use feed::{Change, Feed, TooOld};
 pub use keyring::Keyring;
 pub use seal::SealRecord;
 pub use storage::{Engine, Memory, Sqlite, Storage, StoreError};
-pub use tx::{Cursor, Tx, VALUE_MAX};
+pub use tx::{Cursor, Tx, VALUE_MAX, Window};
 pub use verify::{Damage, Problem, Report};
 pub use view::View;
 
+use absence::Absence;
 use cache::{Cache, Cached};
 use committer::JournalLog;
-use doubts::Doubts;
 use presence::Presence;
 
 #[doc(hidden)]
@@ -72,13 +75,10 @@ struct Shared {
     feed: Feed,
     /// A commit failed: nothing more is written.
     failed: AtomicBool,
-    /// What the last verification found.
-    doubts: ArcSwap<Doubts>,
-    /// The first verification since unsealing; "not found" is not said before it.
-    verified: OnceCell<()>,
-    /// Callers are let in: until then what seems absent is believed to be, so that a damaged store can
-    /// be unsealed and examined.
-    serving: AtomicBool,
+    /// What may be said to be absent.
+    absence: Absence,
+    /// Verification stops: the keys are to be wiped.
+    closing: AtomicBool,
 }
 
 /// An unsealed store.
@@ -129,9 +129,8 @@ impl Barrier {
             journal: Mutex::new(JournalLog::starting_at(journal)),
             feed: Feed::default(),
             failed: AtomicBool::new(false),
-            doubts: ArcSwap::default(),
-            verified: OnceCell::new(),
-            serving: AtomicBool::new(false),
+            absence: Absence::default(),
+            closing: AtomicBool::new(false),
             storage,
             random,
         });
@@ -169,9 +168,14 @@ impl Barrier {
         &self.shared.random
     }
 
-    /// From now on "not found" and listings wait for the first verification.
+    /// From now on "not found" and listings wait until their part of the store was checked.
     pub fn serve(&self) {
-        self.shared.serving.store(true, Ordering::Release);
+        self.shared.absence.serve();
+    }
+
+    /// Work that nobody waits for stops.
+    pub fn closing(&self) {
+        self.shared.closing.store(true, Ordering::Release);
     }
 
     /// True once a commit failed; the only way on is to seal.
@@ -288,56 +292,6 @@ impl Barrier {
 }
 
 impl Shared {
-    async fn verify(&self) -> Result<Report, BarrierError> {
-        let report = verify::run(self).await?;
-        self.doubts.store(Arc::new(report.doubts.clone()));
-        // An error means that a reader who waits for the first verification is running it.
-        let _ = self.verified.set(());
-        Ok(report)
-    }
-
-    /// Waits for it, or carries it out.
-    async fn first_verification(&self) -> Result<(), BarrierError> {
-        let verify = || async { self.verify().await.map(drop) };
-        self.verified.get_or_try_init(verify).await.copied()
-    }
-
-    /// Refuses a directory of which entries may be missing.
-    async fn check_directory(&self, prefix: &[u8], directory: &str) -> Result<(), BarrierError> {
-        if self.serving.load(Ordering::Acquire) {
-            self.first_verification().await?;
-        }
-        match self.doubts.load().directory(prefix) {
-            true => Err(BarrierError::Damaged(format!(
-                "the directory {directory:?}: entries are missing"
-            ))),
-            false => Ok(()),
-        }
-    }
-
-    /// Refuses a row that verification found to be not the one last written.
-    fn check_row(&self, key: &[u8], place: impl Fn() -> String) -> Result<(), BarrierError> {
-        match self.doubts.load().row(key) {
-            true => Err(BarrierError::Damaged(place())),
-            false => Ok(()),
-        }
-    }
-
-    /// Absence is believed only where the presence sums are whole.
-    async fn check_absence(
-        &self,
-        key: &[u8],
-        place: impl Fn() -> String,
-    ) -> Result<(), BarrierError> {
-        if self.serving.load(Ordering::Acquire) {
-            self.first_verification().await?;
-        }
-        match self.doubts.load().absence(key) {
-            true => Err(BarrierError::Damaged(place())),
-            false => Ok(()),
-        }
-    }
-
     /// What a row's value parses to, kept beside its ciphertext.
     fn parsed<T, F>(
         &self,

@@ -18,7 +18,9 @@ pub const LISTING: u8 = b'L';
 pub const DUE: u8 = b'E';
 
 const DIRECTORY_TAG: usize = 16;
-const LISTING_HEADER: usize = 1 + 8 + DIRECTORY_TAG;
+/// Where the pseudo-random part of a value or listing key starts, and a listing key's sealed name.
+pub const TAG_AT: usize = 1 + 8;
+pub const SEALED_AT: usize = TAG_AT + DIRECTORY_TAG;
 
 pub fn value_key(keyring: &Keyring, mount: u64, path: &str) -> Bytes {
     let tag = keyring.rows.tag(&[&mount.to_be_bytes(), path.as_bytes()]);
@@ -34,7 +36,7 @@ pub fn directory_prefix(keyring: &Keyring, mount: u64, directory: &str) -> Vec<u
     let tag = keyring
         .directories
         .tag(&[&mount.to_be_bytes(), directory.as_bytes()]);
-    let mut key = Vec::with_capacity(LISTING_HEADER + 32);
+    let mut key = Vec::with_capacity(SEALED_AT + 32);
     key.push(LISTING);
     key.extend_from_slice(&mount.to_be_bytes());
     key.extend_from_slice(&tag[..DIRECTORY_TAG]);
@@ -50,13 +52,12 @@ pub fn listing_key(keyring: &Keyring, mount: u64, directory: &str, name: &str) -
 
 /// The directory's part of a listing key.
 pub fn directory_of(key: &Bytes) -> Option<Bytes> {
-    (key.first() == Some(&LISTING) && key.len() > LISTING_HEADER)
-        .then(|| key.slice(..LISTING_HEADER))
+    (key.first() == Some(&LISTING) && key.len() > SEALED_AT).then(|| key.slice(..SEALED_AT))
 }
 
 /// The name in a listing key; `None` if it was not made by this keyring for that directory.
 pub fn listing_name(keyring: &Keyring, key: &[u8]) -> Option<SecretVec> {
-    let (prefix, sealed) = key.split_at_checked(LISTING_HEADER)?;
+    let (prefix, sealed) = key.split_at_checked(SEALED_AT)?;
     keyring.names.open(prefix, sealed).ok()
 }
 

@@ -1,7 +1,15 @@
 //! Which rows there must be.
 //!
-//! Every row that a transaction wrote counts as an element PRF(row key, generation) in one of 1,024
-//! buckets; a bucket keeps the sum of its elements modulo 2^128 (an additive keyed multiset hash).
+//! Every row that a transaction wrote counts as an element PRF(row key, generation) in one bucket of
+//! 1,056; a bucket keeps the sum of its elements modulo 2^128 (an additive keyed multiset hash).
+//! The rows of a value bucket, and those of a slab of listing buckets, are neighbours on the disk, so
+//! that one of them is checked without reading the others (`absence`):
+//!
+//! ```text
+//! values    512 buckets: the first 9 bits of the row's tag
+//! listings  16 slabs of 32: 4 bits of the directory's tag, then 5 of the sealed name
+//! due times 32: a hash of the key
+//! ```
 //! Sums are stored, sealed, in the same commit as the rows. Since generations are never used twice,
 //! a row that was deleted, added or put back from an older copy changes a sum, and verification
 //! finds it. The header names the generation of every row of sums, so that a row of sums cannot be
@@ -16,12 +24,16 @@ use vault_crypto::{Prf, Random};
 use super::envelope::{self, Place};
 use super::error::BarrierError;
 use super::keyring::Keyring;
+use super::names;
 use super::storage::{Engine, Op, Storage};
 
-pub const BUCKETS: usize = 1024;
-const BUCKETS_PER_ROW: usize = 32;
-const ROWS: usize = BUCKETS / BUCKETS_PER_ROW;
-const TAG: u8 = b'P';
+pub const BUCKETS: usize = VALUE_BUCKETS + LISTING_SLABS * SLAB + SLAB;
+pub const VALUE_BUCKETS: usize = 512;
+pub const LISTING_SLABS: usize = 16;
+/// Buckets of a stored row of sums.
+pub const SLAB: usize = 32;
+const ROWS: usize = BUCKETS / SLAB;
+pub const TAG: u8 = b'P';
 
 /// One change of one row: generations before and after.
 #[derive(Clone)]
@@ -43,6 +55,17 @@ impl Delta {
     }
 }
 
+impl Delta {
+    /// What makes a sum right that damage made wrong.
+    pub fn correction(bucket: usize, change: u128, count: i64) -> Delta {
+        Delta {
+            bucket,
+            change,
+            count,
+        }
+    }
+}
+
 pub fn element(prf: &Prf, row: &[u8], generation: u64) -> u128 {
     let tag = prf.tag(&[row, &generation.to_be_bytes()]);
     let mut half = [0; 16];
@@ -50,13 +73,30 @@ pub fn element(prf: &Prf, row: &[u8], generation: u64) -> u128 {
     u128::from_be_bytes(half)
 }
 
-/// FNV-1a: the spread needs no secret, row keys are already keyed.
+/// Bytes that a key made by somebody else may lack count as zero.
 pub fn bucket(row: &[u8]) -> usize {
+    let byte = |at: usize| usize::from(row.get(at).copied().unwrap_or(0));
+    match row.first() {
+        Some(&names::VALUE) => byte(names::TAG_AT) << 1 | byte(names::TAG_AT + 1) >> 7,
+        Some(&names::LISTING) => {
+            listing_slab(row) * SLAB + VALUE_BUCKETS + (byte(names::SEALED_AT) >> 3)
+        }
+        _ => VALUE_BUCKETS + LISTING_SLABS * SLAB + spread(row) % SLAB,
+    }
+}
+
+/// The slab of a listing row or of its directory's prefix.
+pub fn listing_slab(row: &[u8]) -> usize {
+    usize::from(row.get(names::TAG_AT).copied().unwrap_or(0) >> 4)
+}
+
+/// FNV-1a.
+fn spread(row: &[u8]) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in row {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    (hash ^ (hash >> 32)) as usize % BUCKETS
+    (hash ^ (hash >> 32)) as usize
 }
 
 /// The sums as of the last commit.
@@ -106,7 +146,7 @@ impl Presence {
         for delta in deltas {
             self.sums[delta.bucket] = self.sums[delta.bucket].wrapping_add(delta.change);
             self.count += delta.count;
-            touched[delta.bucket / BUCKETS_PER_ROW] = true;
+            touched[delta.bucket / SLAB] = true;
         }
         self.sequence = self.sequence.max(sequence);
         self.writes += 1;
@@ -127,8 +167,8 @@ impl Presence {
     }
 
     fn row(&mut self, row: usize, keyring: &Keyring, random: &dyn Random) -> Op {
-        let mut plain = Vec::with_capacity(BUCKETS_PER_ROW * 16);
-        for sum in &self.sums[row * BUCKETS_PER_ROW..(row + 1) * BUCKETS_PER_ROW] {
+        let mut plain = Vec::with_capacity(SLAB * 16);
+        for sum in &self.sums[row * SLAB..(row + 1) * SLAB] {
             plain.extend_from_slice(&sum.to_be_bytes());
         }
         self.generations[row] = self.writes;
@@ -186,14 +226,8 @@ impl Presence {
                 return Err(damaged());
             }
             presence.generations[row] = generation;
-            let start = row * BUCKETS_PER_ROW;
-            for (at, sum) in plain
-                .as_chunks::<16>()
-                .0
-                .iter()
-                .enumerate()
-                .take(BUCKETS_PER_ROW)
-            {
+            let start = row * SLAB;
+            for (at, sum) in plain.as_chunks::<16>().0.iter().enumerate().take(SLAB) {
                 presence.sums[start + at] = u128::from_be_bytes(*sum);
             }
         }

@@ -25,6 +25,18 @@ pub struct SealRecord {
     /// Hex id of the share set; empty for a set that came from elsewhere.
     pub set: String,
     root: String,
+    /// A way besides the shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auto: Option<AutoSeal>,
+}
+
+/// The root key under a key that something else keeps for us.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct AutoSeal {
+    kind: String,
+    /// The key as its keeper encrypted it.
+    key: String,
+    root: String,
 }
 
 impl SealRecord {
@@ -44,6 +56,7 @@ impl SealRecord {
             threshold,
             set: set.to_owned(),
             root: String::new(),
+            auto: None,
         };
         record.root = STANDARD.encode(record.wrapping_key(unseal).seal(
             random,
@@ -64,6 +77,66 @@ impl SealRecord {
             .open(self.aad().as_bytes(), &sealed)
             .map_err(|_| wrong())?;
         Key::from_slice(&root).map_err(|_| wrong())
+    }
+
+    /// What the keeper of this kind encrypted; `None` if it keeps nothing of ours.
+    pub fn closed_by(&self, kind: &str) -> Option<&str> {
+        let auto = self.auto.as_ref().filter(|auto| auto.kind == kind)?;
+        Some(&auto.key)
+    }
+
+    /// Whether there is a way besides the shares.
+    pub fn is_auto(&self) -> bool {
+        self.auto.is_some()
+    }
+
+    /// Seals the root key under a keeper's key too; `key` is the same as the keeper encrypted it.
+    pub fn close_by(
+        &mut self,
+        kind: &str,
+        key: String,
+        unseal: &[u8],
+        root: &Key<32>,
+        random: &dyn Random,
+    ) {
+        let aad = self.auto_aad(kind, &key);
+        let sealed = self.wrapping_key(unseal).seal(random, &aad, root.expose());
+        self.auto = Some(AutoSeal {
+            kind: kind.to_owned(),
+            key,
+            root: STANDARD.encode(sealed),
+        });
+    }
+
+    /// The root key, if the keeper gave the right key back.
+    pub fn open_by(&self, kind: &str, unseal: &[u8]) -> Result<Key<32>, BarrierError> {
+        let wrong = || BarrierError::Key("the key from the seal does not open the root key");
+        let auto = self.auto.as_ref().ok_or_else(wrong)?;
+        let sealed = STANDARD.decode(&auto.root).map_err(|_| wrong())?;
+        let root = self
+            .wrapping_key(unseal)
+            .open(self.auto_aad(kind, &auto.key).as_bytes(), &sealed)
+            .map_err(|_| wrong())?;
+        Key::from_slice(&root).map_err(|_| wrong())
+    }
+
+    /// From here on only the shares open it.
+    pub fn forget_auto(&mut self) {
+        self.auto = None;
+    }
+
+    /// New shares; the other way stays as it is.
+    pub fn with_auto_of(mut self, other: &SealRecord) -> SealRecord {
+        self.auto = other.auto.clone();
+        self
+    }
+
+    fn auto_aad(&self, kind: &str, key: &str) -> Aad {
+        Aad::new("vaultd auto seal")
+            .field(self.cluster.as_bytes())
+            .u64(u64::from(self.version))
+            .field(kind.as_bytes())
+            .field(key.as_bytes())
     }
 
     fn wrapping_key(&self, unseal: &[u8]) -> RecordKey {

@@ -5,6 +5,7 @@
 
 mod commit;
 mod listing;
+mod window;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -25,7 +26,8 @@ use super::{Barrier, Shared};
 
 pub use listing::Cursor;
 use listing::LEAF;
-pub(super) use listing::{is_directory, is_leaf, split_listing};
+pub(super) use listing::{is_leaf, split_listing};
+pub use window::Window;
 
 /// Portable limits, so that data can move between engines.
 pub const VALUE_MAX: usize = 1 << 20;

@@ -1,21 +1,28 @@
-//! Verification: opens every row, walks every listing, recomputes the presence sums, and names what
-//! is damaged.
+//! Verification: opens every row, recomputes the presence sums, and names what is damaged.
 //!
-//! A damaged value row is named through the listings, a listing row through the values below it, and
-//! a row put back from an older copy through its bucket's sum (`explain`).
+//! The first pass keeps nothing but sums. If some are off, or rows did not open, further passes over
+//! the same snapshot look at the rows of those buckets (`scene`), a bounded number at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use serde::Serialize;
+use vault_crypto::SecretVec;
 
+use super::absence::sums;
+use super::accept::Repair;
 use super::doubts::Doubts;
 use super::error::BarrierError;
-use super::explain::{Bucket, Cause};
-use super::names;
-use super::presence::{BUCKETS, bucket};
-use super::storage::{Item, Storage};
-use super::{Shared, envelope, tx};
+use super::presence::{BUCKETS, bucket, element};
+use super::scene::Scene;
+use super::storage::{Rev, Snapshot, Storage};
+use super::{Keyring, Shared, envelope, names};
+
+const PAGE: usize = 500;
+/// Rows that are kept at a time while damage is named.
+const KEPT: u64 = 50_000;
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -51,340 +58,202 @@ pub struct Report {
     pub rows_missing: bool,
     #[serde(skip)]
     pub(super) doubts: Doubts,
+    #[serde(skip)]
+    pub(super) repair: Repair,
+    /// The engine's own structure is whole.
+    #[serde(skip)]
+    pub(super) sound: bool,
 }
 
 impl Report {
     pub fn healthy(&self) -> bool {
         self.damaged.is_empty() && !self.rows_missing
     }
+
+    /// Names this damage, in 32 hex digits: the same as long as nothing else is damaged.
+    pub fn id(&self) -> String {
+        let buckets: Vec<usize> = self.repair.buckets.keys().copied().collect();
+        let shown = serde_json::to_vec(&(&self.damaged, buckets, self.sound)).unwrap_or_default();
+        hex::encode(&vault_crypto::sha256(&shown)[..16])
+    }
 }
 
-/// One row as found.
-struct Row {
-    mount: u64,
-    /// `None` if it did not open.
-    generation: Option<u64>,
-    /// What its header says, opened or not.
-    claimed: Option<u64>,
-    name: Option<String>,
+/// One row as read.
+pub(super) struct Row {
+    pub(super) key: Bytes,
+    pub(super) mount: u64,
+    /// Plaintext and generation; `None` if it did not open.
+    pub(super) opened: Option<(SecretVec, u64)>,
+    /// The generation in its header, opened or not.
+    pub(super) claimed: Option<u64>,
+    pub(super) rev: Rev,
 }
 
-struct Listing {
-    mount: u64,
-    directory: String,
-    name: String,
-    flags: u8,
+/// What has been found so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) damaged: BTreeSet<Damage>,
+    pub(super) doubts: Doubts,
+    /// The sum of some bucket is off.
+    pub(super) off: bool,
+    pub(super) repair: Repair,
 }
 
 pub(super) async fn run(shared: &Shared) -> Result<Report, BarrierError> {
-    let (items, sums, count) = one_moment(shared).await?;
-    let mut report = examine(shared, &items, &sums, count);
-    if !shared.storage.is_sound().await? {
-        // What the engine does not find may be there all the same: nothing absent is believed.
-        report.rows_missing = true;
-        report.doubts.add_unnamed();
-        (0..BUCKETS).for_each(|bucket| report.doubts.add_bucket(bucket));
-    }
-    Ok(report)
-}
-
-/// Rows and sums from one snapshot. The sums in memory would not do: they are ahead of the rows while a
-/// commit is under way.
-async fn one_moment(shared: &Shared) -> Result<(Vec<Item>, Vec<u128>, i64), BarrierError> {
+    let keyring = shared.keyring.load_full();
     let mut snapshot = shared.storage.snapshot().await?;
-    let mut items = Vec::new();
-    let mut sum_rows: HashMap<Bytes, Bytes> = HashMap::new();
-    loop {
-        let page = snapshot.next().await?;
-        if page.is_empty() {
-            break;
-        }
-        for item in page {
-            match item.key.first() {
-                Some(&(names::VALUE | names::LISTING | names::DUE)) => items.push(item),
-                Some(b'P') => drop(sum_rows.insert(item.key, item.val)),
-                _ => {}
-            }
-        }
-    }
-    let keyring = shared.keyring.load_full();
-    let presence =
-        super::presence::Presence::from_rows(&keyring, |key| sum_rows.get(key).cloned())?;
-    Ok((items, presence.sums().to_vec(), presence.count()))
-}
+    let stored = sums(&mut snapshot, &keyring).await?;
+    let mut store = Store {
+        shared,
+        keyring: Arc::clone(&keyring),
+        snapshot,
+    };
+    let mut tally = Tally::new(stored.sums(), &keyring);
+    store.each(|row| tally.add(&row)).await?;
 
-fn examine(shared: &Shared, items: &[Item], sums: &[u128], count: i64) -> Report {
-    let keyring = shared.keyring.load_full();
-    let mut rows: BTreeMap<Bytes, Row> = BTreeMap::new();
-    let mut listings = Vec::new();
-    for item in items {
-        let mount = names::mount_of(&item.key);
-        let opened = envelope::open(&keyring, mount, &item.key, &item.val).ok();
-        let (generation, name) = match &opened {
-            None => (None, None),
-            Some((plain, generation)) => (
-                Some(*generation),
-                name_of(&keyring, &item.key, mount, plain, &mut listings),
-            ),
-        };
-        let claimed = envelope::claimed_generation(&item.val);
-        rows.insert(
-            item.key.clone(),
-            Row {
-                mount,
-                generation,
-                claimed,
-                name,
-            },
-        );
+    let mut findings = Findings::default();
+    let newest = shared.sequence.load(Ordering::Acquire);
+    for group in tally.groups() {
+        let mut scene = Scene::new(&keyring, &group);
+        store.each(|row| scene.add(row)).await?;
+        scene.examine(stored.sums(), newest, &mut findings);
     }
+    drop(store);
 
-    let mut damaged = BTreeSet::new();
-    let expected = expected_values(&keyring, &listings);
-    for (key, (mount, path)) in &expected {
-        if !rows.contains_key(key) {
-            damaged.insert(Damage {
-                mount: *mount,
-                path: path.clone(),
-                problem: Problem::Missing,
-            });
-        }
+    let Findings {
+        damaged,
+        mut doubts,
+        off,
+        mut repair,
+    } = findings;
+    tally.correct(&mut repair, stored.count());
+    let rows = tally.rows();
+    let mut rows_missing = off || i64::try_from(rows).ok() != Some(stored.count());
+    let sound = shared.storage.is_sound().await?;
+    if !sound {
+        // What the engine does not find may be there all the same: nothing absent is believed.
+        rows_missing = true;
+        doubts.add_unnamed();
+        (0..BUCKETS).for_each(|bucket| doubts.add_bucket(bucket));
     }
-    for (key, row) in &rows {
-        if row.generation.is_none() {
-            let path = expected
-                .get(key)
-                .map_or_else(|| described(key), |(_, path)| path.clone());
-            damaged.insert(Damage {
-                mount: row.mount,
-                path,
-                problem: Problem::Altered,
-            });
-        }
-    }
-    unreachable_entries(&listings, &mut damaged);
-
-    let absent = absent_rows(&keyring, &rows, &expected);
-    let mut doubts = Doubts::default();
-    let newest = shared.sequence.load(std::sync::atomic::Ordering::Acquire);
-    let off = check_sums(
-        &keyring,
-        &rows,
-        &absent,
-        sums,
-        newest,
-        &mut damaged,
-        &mut doubts,
-    );
-    Report {
-        rows: rows.len() as u64,
-        expected_rows: count,
+    Ok(Report {
+        rows,
+        expected_rows: stored.count(),
         damaged: damaged.into_iter().collect(),
-        rows_missing: off || i64::try_from(rows.len()).ok() != Some(count),
+        rows_missing,
         doubts,
-    }
+        repair,
+        sound,
+    })
 }
 
-/// The path in a row's plaintext; listing entries are collected on the way.
-fn name_of(
-    keyring: &super::Keyring,
-    key: &Bytes,
-    mount: u64,
-    plain: &[u8],
-    listings: &mut Vec<Listing>,
-) -> Option<String> {
-    match *key.first()? {
-        names::VALUE => tx::split_value(plain).map(|(path, _)| path.to_owned()),
-        names::LISTING => {
-            let (flags, directory) = tx::split_listing(plain)?;
-            let name = names::listing_name(keyring, key)?;
-            let name = std::str::from_utf8(&name).ok()?.to_owned();
-            let path = joined(directory, &name);
-            listings.push(Listing {
-                mount,
-                directory: directory.to_owned(),
-                name,
-                flags,
-            });
-            Some(path)
-        }
-        _ => Some("a due time".to_owned()),
-    }
+/// All rows of one revision, as often as needed.
+struct Store<'s> {
+    shared: &'s Shared,
+    keyring: Arc<Keyring>,
+    snapshot: Snapshot,
 }
 
-/// Every value row that the listings promise.
-fn expected_values(
-    keyring: &super::Keyring,
-    listings: &[Listing],
-) -> HashMap<Bytes, (u64, String)> {
-    listings
-        .iter()
-        .filter(|entry| tx::is_leaf(entry.flags))
-        .map(|entry| {
-            let path = joined(&entry.directory, &entry.name);
-            (
-                names::value_key(keyring, entry.mount, &path),
-                (entry.mount, path),
-            )
-        })
-        .collect()
-}
-
-/// Entries in a directory that its own parent does not list.
-fn unreachable_entries(listings: &[Listing], damaged: &mut BTreeSet<Damage>) {
-    let directories: HashSet<(u64, String)> = listings
-        .iter()
-        .filter(|entry| tx::is_directory(entry.flags))
-        .map(|entry| (entry.mount, joined(&entry.directory, &entry.name)))
-        .collect();
-    for entry in listings.iter().filter(|entry| !entry.directory.is_empty()) {
-        if !directories.contains(&(entry.mount, entry.directory.clone())) {
-            let path = format!("{}/", entry.directory);
-            damaged.insert(Damage {
-                mount: entry.mount,
-                path,
-                problem: Problem::Unlisted,
-            });
-        }
-    }
-}
-
-/// Rows that are not there and may have been: values that listings promise, and the listing entries
-/// of values. A value that was never listed has no entry; no generation explains its bucket then.
-fn absent_rows(
-    keyring: &super::Keyring,
-    rows: &BTreeMap<Bytes, Row>,
-    expected: &HashMap<Bytes, (u64, String)>,
-) -> HashMap<Bytes, Damage> {
-    let mut absent = HashMap::new();
-    let mut add = |key: Bytes, mount, path: &str, problem| {
-        if !rows.contains_key(&key) {
-            absent.insert(
-                key,
-                Damage {
-                    mount,
-                    path: path.to_owned(),
-                    problem,
-                },
-            );
-        }
-    };
-    for (key, (mount, path)) in expected {
-        add(key.clone(), *mount, path, Problem::Missing);
-    }
-    for (key, row) in rows
-        .iter()
-        .filter(|(key, _)| key.first() == Some(&names::VALUE))
-    {
-        let Some(path) = row
-            .name
-            .as_deref()
-            .or_else(|| expected.get(key).map(|(_, path)| path.as_str()))
-        else {
-            continue;
-        };
-        let mut child = path;
-        loop {
-            let (directory, name) = names::split_last(child);
-            let shown = if child == path {
-                path.to_owned()
-            } else {
-                format!("{child}/")
-            };
-            add(
-                names::listing_key(keyring, row.mount, directory, name),
-                row.mount,
-                &shown,
-                Problem::Unlisted,
-            );
-            if directory.is_empty() {
-                break;
-            }
-            child = directory;
-        }
-    }
-    absent
-}
-
-/// Compares the sums; true if rows are missing, outdated or foreign.
-fn check_sums(
-    keyring: &super::Keyring,
-    rows: &BTreeMap<Bytes, Row>,
-    absent: &HashMap<Bytes, Damage>,
-    sums: &[u128],
-    newest: u64,
-    damaged: &mut BTreeSet<Damage>,
-    doubts: &mut Doubts,
-) -> bool {
-    let mut buckets: Vec<Bucket<'_>> = sums
-        .iter()
-        .map(|sum| Bucket::new(&keyring.presence, *sum))
-        .collect();
-    debug_assert_eq!(buckets.len(), BUCKETS);
-    for (key, row) in rows {
-        let bucket = &mut buckets[bucket(key)];
-        match row.generation {
-            Some(generation) => bucket.opened(key, generation),
-            None => bucket.altered(key, row.claimed),
-        }
-    }
-    for key in absent.keys() {
-        buckets[bucket(key)].absent(key);
-    }
-    let mut off = false;
-    for (at, bucket) in buckets.iter().enumerate() {
-        let Some(cause) = bucket.explain(newest) else {
-            continue;
-        };
-        off = true;
-        doubts.add_bucket(at);
-        match cause {
-            Cause::Row(key, problem) => {
-                if let Some(row) = rows.get(key) {
-                    damaged.insert(damage(key, row, problem));
-                    doubts.add_row(key.clone());
+impl Store<'_> {
+    async fn each(&mut self, mut see: impl FnMut(Row)) -> Result<(), BarrierError> {
+        for tag in [names::DUE, names::LISTING, names::VALUE] {
+            let mut after: Option<Bytes> = None;
+            loop {
+                if self.shared.closing.load(Ordering::Acquire) {
+                    return Err(BarrierError::Key("the server is being sealed"));
                 }
+                let page = self
+                    .snapshot
+                    .scan(&[tag], &[tag + 1], after.as_deref(), PAGE)
+                    .await?;
+                after = page.items.last().map(|item| item.key.clone());
+                for item in page.items {
+                    let mount = names::mount_of(&item.key);
+                    see(Row {
+                        mount,
+                        opened: envelope::open(&self.keyring, mount, &item.key, &item.val).ok(),
+                        claimed: envelope::claimed_generation(&item.val),
+                        rev: item.rev,
+                        key: item.key,
+                    });
+                }
+                if !page.more {
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
-            Cause::Altered => {}
-            Cause::Absent(key) => {
-                damaged.extend(absent.get(key).cloned());
-                doubts.add_missing(key);
+        }
+        Ok(())
+    }
+}
+
+/// What the first pass keeps of each bucket.
+struct Tally<'k> {
+    keyring: &'k Keyring,
+    /// The stored sum without the rows that were seen, as their headers say.
+    rest: Vec<u128>,
+    /// The stored sum without the rows that opened.
+    left: Vec<u128>,
+    opened: i64,
+    seen: Vec<u64>,
+    altered: Vec<bool>,
+}
+
+impl<'k> Tally<'k> {
+    fn new(sums: &[u128], keyring: &'k Keyring) -> Tally<'k> {
+        Tally {
+            keyring,
+            rest: sums.to_vec(),
+            left: sums.to_vec(),
+            opened: 0,
+            seen: vec![0; BUCKETS],
+            altered: vec![false; BUCKETS],
+        }
+    }
+
+    fn add(&mut self, row: &Row) {
+        let at = bucket(&row.key);
+        self.seen[at] += 1;
+        self.altered[at] |= row.opened.is_none();
+        if let Some(generation) = row.claimed {
+            let element = element(&self.keyring.presence, &row.key, generation);
+            self.rest[at] = self.rest[at].wrapping_sub(element);
+            if row.opened.is_some() {
+                self.left[at] = self.left[at].wrapping_sub(element);
             }
-            Cause::Unknown => {
-                doubts.add_unnamed();
-                for key in bucket.members() {
-                    if let Some(row) = rows.get(key) {
-                        damaged.insert(damage(key, row, Problem::Suspect));
-                    }
-                    doubts.add_row(key.clone());
+        }
+        self.opened += i64::from(row.opened.is_some());
+    }
+
+    /// What the sums lack to be those of the rows that opened.
+    fn correct(&self, repair: &mut Repair, count: i64) {
+        for at in (0..BUCKETS).filter(|at| self.left[*at] != 0) {
+            repair.buckets.entry(at).or_default().change = self.left[at].wrapping_neg();
+        }
+        // One of them carries the whole difference in number.
+        if let Some(first) = repair.buckets.values_mut().next() {
+            first.count = self.opened - count;
+        }
+    }
+
+    fn rows(&self) -> u64 {
+        self.seen.iter().sum()
+    }
+
+    /// The buckets to look into, so many at a time that their rows can be kept.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut kept = KEPT;
+        for at in (0..BUCKETS).filter(|at| self.rest[*at] != 0 || self.altered[*at]) {
+            kept += self.seen[at];
+            match groups.last_mut() {
+                Some(group) if kept <= KEPT => group.push(at),
+                _ => {
+                    groups.push(vec![at]);
+                    kept = self.seen[at];
                 }
             }
         }
-    }
-    off
-}
-
-fn damage(key: &Bytes, row: &Row, problem: Problem) -> Damage {
-    Damage {
-        mount: row.mount,
-        path: row.name.clone().unwrap_or_else(|| described(key)),
-        problem,
-    }
-}
-
-fn described(key: &Bytes) -> String {
-    let kind = match key.first() {
-        Some(&names::VALUE) => "value",
-        Some(&names::LISTING) => "listing",
-        _ => "due time",
-    };
-    format!("{kind} row {}", hex::encode(key))
-}
-
-fn joined(directory: &str, name: &str) -> String {
-    if directory.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{directory}/{name}")
+        groups
     }
 }

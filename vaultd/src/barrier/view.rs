@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::BarrierError;
 use super::feed::Change;
-use super::tx::{Cursor, Tx};
+use super::tx::{Cursor, Tx, Window};
 
 /// Paths are `/`-separated names of at most 255 bytes each. Nothing is written before the
 /// transaction commits; after a conflict the engine is run again from the start.
@@ -110,7 +110,21 @@ impl<'t> View<'t> {
 
     /// Direct children of a directory (`""` or `a/b`), sorted; directories end in `/`.
     pub async fn list(&mut self, directory: &str) -> Result<Vec<String>, BarrierError> {
-        self.tx.list(self.mount, directory).await
+        self.list_within(directory, &Window::default()).await
+    }
+
+    /// The part of [`View::list`] that is asked for.
+    pub async fn list_within(
+        &mut self,
+        directory: &str,
+        window: &Window,
+    ) -> Result<Vec<String>, BarrierError> {
+        self.tx.list(self.mount, directory, window).await
+    }
+
+    /// An error if entries of a directory may be missing, which [`View::page`] does not ask.
+    pub async fn check_directory(&mut self, directory: &str) -> Result<(), BarrierError> {
+        self.tx.check_directory(self.mount, directory).await
     }
 
     /// Tells subscribers of a change, once it is committed: the path as clients know it, what was done,

@@ -8,7 +8,8 @@ use super::reply::{After, Reply};
 use super::retry::committed;
 use super::revoke::{Children, revoke};
 use super::unsealed::Unsealed;
-use super::{Core, identity, lease, mount, token};
+use super::{Core, accessors, identity, lease, mount, token};
+use crate::barrier::Window;
 
 pub async fn carry_out(
     _core: &Core,
@@ -57,7 +58,7 @@ pub async fn carry_out(
 
 /// Revokes every token that a login mount issued.
 async fn revoke_issued_by(vault: &Unsealed, number: u64) -> Result<(), Fault> {
-    let accessors = token::accessors(&mut vault.barrier.begin()).await?;
+    let accessors = accessors::list(&mut vault.barrier.begin(), &Window::default()).await?;
     for accessor in accessors {
         let mut tx = vault.barrier.begin();
         let Some(id) = token::by_accessor(&mut tx, &accessor).await? else {

@@ -1,5 +1,7 @@
 //! What an engine or a method sees of the request that it serves.
 
+use std::num::NonZeroUsize;
+
 use jiff::Timestamp;
 use vault_crypto::{Prf, Random};
 
@@ -10,6 +12,7 @@ use super::mount::Mount;
 use super::reply::Reply;
 use super::request::Request;
 use super::route::Params;
+use crate::barrier::{View, Window};
 use crate::policy::Capability;
 
 /// Everything but the data, which is in the view.
@@ -39,20 +42,29 @@ impl Ctx<'_> {
         self.params.get(name)
     }
 
-    /// A listing narrowed by the caller's `after` and `limit`. Keys must be sorted.
+    /// The part of a listing that the caller's `after` and `limit` ask for.
+    pub fn window(&self) -> Result<Window, Fault> {
+        let limit = self.body().int("limit")?.unwrap_or(0);
+        Ok(Window {
+            after: self.body().string("after")?,
+            limit: usize::try_from(limit).ok().and_then(NonZeroUsize::new),
+        })
+    }
+
+    /// A directory of the view's, narrowed to that part.
+    pub async fn list_in(&self, view: &mut View<'_>, directory: &str) -> Result<Reply, Fault> {
+        Reply::list(view.list_within(directory, &self.window()?).await?)
+    }
+
+    /// Keys that are at hand, narrowed to that part.
     pub fn list(&self, keys: Vec<String>) -> Result<Reply, Fault> {
         Reply::list(self.page(keys)?)
     }
 
-    pub fn page(&self, mut keys: Vec<String>) -> Result<Vec<String>, Fault> {
-        if let Some(after) = self.body().string("after")? {
-            keys.retain(|key| *key > after);
-        }
-        if let Some(limit) = self.body().int("limit")?
-            && limit > 0
-        {
-            keys.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
-        Ok(keys)
+    pub fn page(&self, keys: Vec<String>) -> Result<Vec<String>, Fault> {
+        let window = self.window()?;
+        let mut found = window.gather();
+        keys.into_iter().for_each(|key| found.add(key));
+        Ok(found.sorted())
     }
 }

@@ -54,6 +54,7 @@ impl Gate {
         let Some(mut vault) = self.slot.swap(None) else {
             return true;
         };
+        vault.barrier.closing();
         self.hurry();
         let mut waited = Duration::ZERO;
         loop {

@@ -13,7 +13,7 @@ use super::retry::committed;
 use super::revoke::{Children, revoke};
 use super::token::{self, Token};
 use super::unsealed::Unsealed;
-use crate::barrier::{Cursor, Tx};
+use crate::barrier::{Cursor, Tx, Window};
 
 pub fn id_of(fingerprint: &str, token: &Token) -> String {
     format!("{}/h{fingerprint}", token.path.trim_matches('/'))
@@ -41,8 +41,9 @@ fn folder(prefix: &str) -> String {
 }
 
 /// What is directly below a path: leases, and folders that end in `/`.
-pub async fn list(tx: &mut Tx, prefix: &str) -> Result<Vec<String>, Fault> {
-    Ok(tx.view(reserved::TOKENS).list(&folder(prefix)).await?)
+pub async fn list(tx: &mut Tx, prefix: &str, window: &Window) -> Result<Vec<String>, Fault> {
+    let mut view = tx.view(reserved::TOKENS);
+    Ok(view.list_within(&folder(prefix), window).await?)
 }
 
 /// Live leases for each mount's path. Reads every entry, a page at a time.
@@ -61,19 +62,22 @@ pub async fn count(tx: &mut Tx, mounts: &MountTable) -> Result<BTreeMap<String, 
 }
 
 /// A way through the tree of leases that holds one page of it.
-struct Walk {
+pub(super) struct Walk {
     folders: Vec<(String, Cursor)>,
 }
 
 impl Walk {
-    fn below(prefix: &str) -> Walk {
+    pub(super) fn below(prefix: &str) -> Walk {
         Walk {
             folders: vec![(folder(prefix), Cursor::default())],
         }
     }
 
     /// Some leases of one folder; `None` at the end.
-    async fn next(&mut self, tx: &mut Tx) -> Result<Option<(String, Vec<String>)>, Fault> {
+    pub(super) async fn next(
+        &mut self,
+        tx: &mut Tx,
+    ) -> Result<Option<(String, Vec<String>)>, Fault> {
         while let Some((folder, mut cursor)) = self.folders.pop() {
             let names = tx.view(reserved::TOKENS).page(&folder, &mut cursor).await?;
             if names.is_empty() {
@@ -249,6 +253,12 @@ mod tests {
         made.sort();
         met.sort();
         assert_eq!(met, made);
-        assert_eq!(token::accessors(&mut tx).await.unwrap().len(), 600);
+        assert_eq!(
+            crate::core::accessors::list(&mut tx, &Window::default())
+                .await
+                .unwrap()
+                .len(),
+            600
+        );
     }
 }

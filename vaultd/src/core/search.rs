@@ -18,6 +18,7 @@ use super::mount::{Kind, Mount};
 use super::reply::Data;
 use super::retry::ATTEMPTS;
 use super::unsealed::Unsealed;
+use crate::barrier::Window;
 use crate::engine::kv2;
 use crate::policy::{Acl, Ask, Capability, Limit};
 use filter::Filter;
@@ -167,7 +168,7 @@ impl Walk<'_> {
             let mut tx = self.vault.barrier.begin();
             let mut view = tx.view(mount.number);
             let listed = match mount.kind {
-                Kind::Kv2 => kv2::children(folder, &mut view).await,
+                Kind::Kv2 => kv2::children(folder, &Window::default(), &mut view).await,
                 _ => view.list(folder).await.map_err(Fault::from),
             };
             match listed {

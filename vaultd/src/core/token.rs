@@ -291,22 +291,6 @@ pub async fn endless(tx: &mut Tx) -> Result<Vec<String>, Fault> {
     Ok(tx.view(reserved::TOKENS).list("endless").await?)
 }
 
-/// The accessors of all tokens, sorted.
-pub async fn accessors(tx: &mut Tx) -> Result<Vec<String>, Fault> {
-    let mut found = endless(tx).await?;
-    let mut folders = vec!["lease".to_owned()];
-    while let Some(folder) = folders.pop() {
-        for name in tx.view(reserved::TOKENS).list(&folder).await? {
-            match name.strip_suffix('/') {
-                Some(name) => folders.push(format!("{folder}/{name}")),
-                None => found.extend(name.strip_prefix('h').map(str::to_owned)),
-            }
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
 /// Where a token is listed.
 fn shelf(id: &str, token: &Token) -> String {
     match token.expires {

@@ -13,7 +13,17 @@ use crate::session::Session;
 /// A large store takes its time.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
-pub(crate) async fn run(session: &Session) -> Outcome {
+#[derive(clap::Args)]
+pub(crate) struct Verify {
+    /// Go on without what this report of an earlier run shows as lost; the loss is final
+    #[arg(long, value_name = "REPORT")]
+    accept: Option<String>,
+}
+
+pub(crate) async fn run(session: &Session, args: Verify) -> Outcome {
+    if let Some(report) = args.accept {
+        return accept(session, &report).await;
+    }
     let progress = Progress::spinner("checking every row");
     let answer = session
         .send(Call::post("sys/integrity/verify", json!({})).timeout(LIMIT))
@@ -37,8 +47,26 @@ pub(crate) async fn run(session: &Session) -> Outcome {
     }
     Err(remote(
         "the store is damaged",
-        "restore a backup, or remove what is named; do not go on as if nothing were",
+        "restore a backup; or, if there is none, accept the loss with --accept and the report's id",
     ))
+}
+
+async fn accept(session: &Session, id: &str) -> Outcome {
+    let progress = Progress::spinner("checking every row, twice");
+    let body = json!({ "report": id });
+    let answer = session
+        .send(Call::post("sys/integrity/accept", body).timeout(LIMIT))
+        .await?;
+    drop(progress);
+    if session.out.format != Format::Table {
+        return session.out.document(answer.data());
+    }
+    for line in report(answer.data()) {
+        session.out.line(&line)?;
+    }
+    session
+        .out
+        .line("Accepted: what is named above is lost or kept as it was found; the store is whole.")
 }
 
 fn report(data: &Value) -> Vec<String> {
@@ -68,7 +96,10 @@ fn report(data: &Value) -> Vec<String> {
         ]);
     }
     vec![
-        format!("Damaged: {rows} rows checked."),
+        format!(
+            "Damaged: {rows} rows checked. Report {}",
+            show(&data["report"], false)
+        ),
         columns(&lines).trim_end().to_owned(),
     ]
 }

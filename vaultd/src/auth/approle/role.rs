@@ -171,7 +171,7 @@ async fn save(
 }
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    ctx.list(view.list("role").await?)
+    ctx.list_in(view, "role").await
 }
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {

@@ -182,7 +182,7 @@ async fn store(ctx: &Ctx<'_>, view: &mut View<'_>, value: &Credential) -> Result
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let (_, role) = role::require(ctx, view).await?;
-    ctx.list(view.list(&accessors(&role.generation)).await?)
+    ctx.list_in(view, &accessors(&role.generation)).await
 }
 
 /// Unknown and expired ones are both "nothing": 204.

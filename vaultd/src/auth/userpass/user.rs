@@ -92,7 +92,7 @@ async fn require(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<(UserName, User),
 }
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    ctx.list(view.list("user").await?)
+    ctx.list_in(view, "user").await
 }
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {

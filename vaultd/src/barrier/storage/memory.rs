@@ -180,20 +180,7 @@ impl Storage for Memory {
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.health.check()?;
-        let start = match after {
-            Some(after) if after >= lo => Bound::Excluded(after),
-            _ => Bound::Included(lo),
-        };
-        if lo >= hi || after.is_some_and(|after| after >= hi) {
-            return Ok(Page::default());
-        }
-        let state = self.state();
-        let mut rows = state.rows.range::<[u8], _>((start, Bound::Excluded(hi)));
-        let items = fill_page(&mut rows, limit.max(1));
-        Ok(Page {
-            items,
-            more: rows.next().is_some(),
-        })
+        Ok(scan_rows(&self.state().rows, lo, hi, after, limit))
     }
 
     async fn commit(&self, batch: Vec<Txn>, finish: Finish) -> Result<Vec<Outcome>, StoreError> {
@@ -264,6 +251,36 @@ impl Pages {
             self.rows.remove(&last.key);
         }
         page
+    }
+
+    pub(super) fn scan(&self, lo: &[u8], hi: &[u8], after: Option<&[u8]>, limit: usize) -> Page {
+        scan_rows(&self.rows, lo, hi, after, limit)
+    }
+
+    pub(super) fn finds(&self, keys: &[Bytes]) -> bool {
+        keys.iter().all(|key| self.rows.contains_key(key))
+    }
+}
+
+fn scan_rows(
+    rows: &BTreeMap<Bytes, Row>,
+    lo: &[u8],
+    hi: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Page {
+    let start = match after {
+        Some(after) if after >= lo => Bound::Excluded(after),
+        _ => Bound::Included(lo),
+    };
+    if lo >= hi || after.is_some_and(|after| after >= hi) {
+        return Page::default();
+    }
+    let mut rows = rows.range::<[u8], _>((start, Bound::Excluded(hi)));
+    let items = fill_page(&mut rows, limit.max(1));
+    Page {
+        items,
+        more: rows.next().is_some(),
     }
 }
 

@@ -268,6 +268,28 @@ impl Snapshot {
             Source::Memory(pages) => Ok(pages.next()),
         }
     }
+
+    /// Like [`Storage::scan`], as of this revision.
+    pub async fn scan(
+        &mut self,
+        lo: &[u8],
+        hi: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        match &mut self.source {
+            Source::Sqlite(pages) => pages.scan(lo, hi, after, limit).await,
+            Source::Memory(pages) => Ok(pages.scan(lo, hi, after, limit)),
+        }
+    }
+
+    /// Whether each of these rows is found by its own key, as [`Storage::get`] looks for it.
+    pub async fn finds(&mut self, keys: Vec<Bytes>) -> Result<bool, StoreError> {
+        match &mut self.source {
+            Source::Sqlite(pages) => pages.finds(keys).await,
+            Source::Memory(pages) => Ok(pages.finds(&keys)),
+        }
+    }
 }
 
 fn check_ops(ops: &[Op]) -> Result<(), StoreError> {

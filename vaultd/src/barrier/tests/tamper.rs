@@ -356,6 +356,67 @@ async fn the_sums_themselves_cannot_be_changed_unseen() {
     }
 }
 
+/// What is lost is lost on an operator's word; the rest reads, lists and verifies as if it had been all.
+async fn is_accepted(bed: &Bed) {
+    let report = bed.barrier.verify().await.unwrap();
+    assert!(!report.healthy());
+    assert!(bed.barrier.accept("another").await.unwrap().is_none());
+    let lost = bed.barrier.accept(&report.id()).await.unwrap().unwrap();
+    assert_eq!(lost.damaged, report.damaged);
+    let whole = bed.barrier.verify().await.unwrap();
+    assert!(whole.healthy(), "{whole:?}");
+    assert!(bed.barrier.accept(&report.id()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn after_an_accepted_loss_absent_is_absent_and_lists_are_whole() {
+    let mut bed = filled().await;
+    let gone = vec![
+        (value_key(&bed, "a/b"), None),
+        (listing_key(&bed, "a/b"), None),
+        (value_key(&bed, "top"), None),
+        (listing_key(&bed, "x/y"), None),
+    ];
+    tampered(&mut bed, gone).await;
+    is_refused(&bed, "a/b").await;
+    is_accepted(&bed).await;
+    assert_eq!(bed.get("a/b").await.unwrap(), None);
+    assert_eq!(bed.get("top").await.unwrap(), None);
+    assert_eq!(bed.list("").await.unwrap(), ["a/", "x/"]);
+    assert_eq!(bed.list("a").await.unwrap(), ["c"]);
+    assert_eq!(bed.list("x").await.unwrap(), ["y/"]);
+    others_are_whole(&bed, &["a/b", "top"]).await;
+    bed.put("a/b", "new").await;
+    bed.reopen().await;
+    assert_eq!(bed.get("a/b").await.unwrap().unwrap(), "new");
+    assert!(bed.barrier.verify().await.unwrap().healthy());
+}
+
+#[tokio::test]
+async fn altered_and_foreign_rows_go_with_the_acceptance_and_older_copies_stay() {
+    let mut bed = filled().await;
+    let older = copy(&bed, &value_key(&bed, "a/c")).await;
+    bed.put("a/c", "newer").await;
+    bed.put("gone", "1").await;
+    let foreign = copy(&bed, &value_key(&bed, "gone")).await;
+    bed.delete("gone").await.unwrap();
+    let junk = |key: Bytes| (key, Some(Bytes::from_static(&[7; 90])));
+    let changes = vec![
+        junk(value_key(&bed, "a/b")),
+        junk(listing_key(&bed, "x/y/z")),
+        older,
+        foreign,
+    ];
+    tampered(&mut bed, changes).await;
+    is_accepted(&bed).await;
+    assert_eq!(bed.get("a/b").await.unwrap(), None);
+    assert_eq!(bed.get("gone").await.unwrap(), None);
+    assert_eq!(bed.get("a/c").await.unwrap().unwrap(), "2");
+    assert_eq!(bed.list("a").await.unwrap(), ["c"]);
+    assert_eq!(bed.list("x/y").await.unwrap(), ["z"]);
+    others_are_whole(&bed, &["a/b"]).await;
+}
+
 /// A change of rows, by numbers that are taken modulo what there is.
 #[derive(Debug, Clone)]
 enum Tamper {

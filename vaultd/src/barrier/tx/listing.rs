@@ -7,14 +7,16 @@ use vault_crypto::SecretVec;
 use zeroize::Zeroizing;
 
 use super::commit::OPS_MAX;
+use super::window::Window;
 use super::{Tx, Write};
+use crate::barrier::Keyring;
 use crate::barrier::envelope;
 use crate::barrier::error::BarrierError;
 use crate::barrier::names;
 use crate::barrier::storage::{Cond, Storage};
 
 pub(super) const LEAF: u8 = 1;
-const DIRECTORY: u8 = 2;
+pub(super) const DIRECTORY: u8 = 2;
 const SCAN_PAGE: usize = 1000;
 const CURSOR_PAGE: usize = 256;
 
@@ -25,8 +27,32 @@ pub struct Cursor(Option<Bytes>);
 impl Tx {
     /// Makes a path visible in its directory, and that directory in its own, up to the mount.
     pub(super) async fn enter(&mut self, mount: u64, path: &str) -> Result<(), BarrierError> {
+        self.enter_as(mount, path, LEAF).await
+    }
+
+    /// Makes the entry of a path right, whatever it is: a value is listed if it is there, a directory
+    /// (it ends in `/`) if it has entries.
+    pub(in crate::barrier) async fn relist(
+        &mut self,
+        mount: u64,
+        path: &str,
+    ) -> Result<(), BarrierError> {
+        if let Some(directory) = path.strip_suffix('/') {
+            return match self.has_entries(mount, directory).await? {
+                true => self.enter_as(mount, directory, DIRECTORY).await,
+                false => Ok(()),
+            };
+        }
+        let key = names::value_key(&self.shared().keyring.load(), mount, path);
+        match self.row(mount, &key, || path.to_owned()).await? {
+            Some(_) => self.enter(mount, path).await,
+            None => self.leave(mount, path).await,
+        }
+    }
+
+    async fn enter_as(&mut self, mount: u64, path: &str, flag: u8) -> Result<(), BarrierError> {
         let shared = self.shared();
-        let (mut child, mut flag) = (path, LEAF);
+        let (mut child, mut flag) = (path, flag);
         loop {
             let (directory, name) = names::split_last(child);
             let key = names::listing_key(&shared.keyring.load(), mount, directory, name);
@@ -111,17 +137,19 @@ impl Tx {
             .range::<Bytes, _>((Bound::Included(lo), Bound::Excluded(hi)))
     }
 
-    /// Direct children, sorted; a directory ends in `/`.
+    /// Direct children, sorted; a directory ends in `/`. What the window leaves out is not opened.
     pub(in crate::barrier) async fn list(
         &mut self,
         mount: u64,
         directory: &str,
+        window: &Window,
     ) -> Result<Vec<String>, BarrierError> {
         let shared = self.shared();
         let keyring = shared.keyring.load_full();
         let lo = Bytes::from(names::directory_prefix(&keyring, mount, directory));
         let hi = names::end_of(&lo);
-        let mut found = Vec::new();
+        let damaged = || BarrierError::Damaged(format!("an entry of {directory:?}"));
+        let mut found = window.gather();
         let mut after: Option<Bytes> = None;
         loop {
             let page = shared
@@ -129,13 +157,15 @@ impl Tx {
                 .scan(&lo, &hi, after.as_deref(), SCAN_PAGE)
                 .await?;
             for item in &page.items {
-                if !self.writes.contains_key(&item.key) {
-                    let damaged = || BarrierError::Damaged(format!("an entry of {directory:?}"));
+                if self.writes.contains_key(&item.key) {
+                    continue;
+                }
+                let name = name_of(&keyring, &item.key).ok_or_else(damaged)?;
+                if found.wants(&name) {
                     shared.check_row(&item.key, || format!("an entry of {directory:?}"))?;
                     let (plain, _) = envelope::open(&keyring, mount, &item.key, &item.val)
                         .map_err(|_| damaged())?;
-                    let flags = flags_of(&plain, directory).ok_or_else(damaged)?;
-                    found.push((item.key.clone(), flags));
+                    found.add_entry(name, flags_of(&plain, directory).ok_or_else(damaged)?);
                 }
             }
             match page.items.last() {
@@ -144,12 +174,9 @@ impl Tx {
             }
         }
         for (key, write) in self.pending(&lo, &hi) {
-            if let Some(flags) = write
-                .plain
-                .as_ref()
-                .and_then(|plain| flags_of(plain, directory))
-            {
-                found.push((key.clone(), flags));
+            if let Some(plain) = &write.plain {
+                let name = name_of(&keyring, key).ok_or_else(damaged)?;
+                found.add_entry(name, flags_of(plain, directory).unwrap_or(0));
             }
         }
         shared.check_directory(&lo, directory).await?;
@@ -158,20 +185,17 @@ impl Tx {
             hi,
             since: self.started,
         });
-        let mut listed = Vec::with_capacity(found.len());
-        for (key, flags) in found {
-            let name = names::listing_name(&keyring, &key)
-                .and_then(|name| String::from_utf8(name.to_vec()).ok())
-                .ok_or_else(|| BarrierError::Damaged(format!("a name in {directory:?}")))?;
-            if flags & DIRECTORY != 0 {
-                listed.push(format!("{name}/"));
-            }
-            if flags & LEAF != 0 {
-                listed.push(name);
-            }
-        }
-        listed.sort_unstable();
-        Ok(listed)
+        Ok(found.sorted())
+    }
+
+    pub(in crate::barrier) async fn check_directory(
+        &self,
+        mount: u64,
+        directory: &str,
+    ) -> Result<(), BarrierError> {
+        let shared = self.shared();
+        let prefix = names::directory_prefix(&shared.keyring.load(), mount, directory);
+        shared.check_directory(&prefix, directory).await
     }
 
     pub(in crate::barrier) async fn page(
@@ -195,9 +219,7 @@ impl Tx {
             let (plain, _) =
                 envelope::open(&keyring, mount, &item.key, &item.val).map_err(|_| damaged())?;
             let flags = flags_of(&plain, directory).ok_or_else(damaged)?;
-            let name = names::listing_name(&keyring, &item.key)
-                .and_then(|name| String::from_utf8(name.to_vec()).ok())
-                .ok_or_else(damaged)?;
+            let name = name_of(&keyring, &item.key).ok_or_else(damaged)?;
             if flags & DIRECTORY != 0 {
                 found.push(format!("{name}/"));
             }
@@ -226,6 +248,11 @@ impl Tx {
     }
 }
 
+fn name_of(keyring: &Keyring, key: &[u8]) -> Option<String> {
+    let name = names::listing_name(keyring, key)?;
+    std::str::from_utf8(&name).ok().map(str::to_owned)
+}
+
 /// `flags u8 | directory`.
 fn listing_plain(directory: &str, flags: u8) -> SecretVec {
     let mut plain = vec![flags];
@@ -241,10 +268,6 @@ pub(in crate::barrier) fn split_listing(plain: &[u8]) -> Option<(u8, &str)> {
 
 pub(in crate::barrier) fn is_leaf(flags: u8) -> bool {
     flags & LEAF != 0
-}
-
-pub(in crate::barrier) fn is_directory(flags: u8) -> bool {
-    flags & DIRECTORY != 0
 }
 
 fn flags_of(plain: &[u8], directory: &str) -> Option<u8> {

@@ -39,7 +39,7 @@ pub async fn lookup(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
 }
 
 pub async fn list(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
-    ctx.list(lease::list(tx, ctx.param("prefix")).await?)
+    Reply::list(lease::list(tx, ctx.param("prefix"), &ctx.window()?).await?)
 }
 
 /// Only engines' leases are renewed here; so far no engine gives any.

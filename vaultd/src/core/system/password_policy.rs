@@ -146,7 +146,8 @@ async fn stored(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<String, Fault> {
 }
 
 pub async fn list(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
-    ctx.list(tx.view(reserved::POLICIES).list("password").await?)
+    ctx.list_in(&mut tx.view(reserved::POLICIES), "password")
+        .await
 }
 
 pub async fn read(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {

@@ -10,6 +10,7 @@ use serde_json::Map;
 use vault_proto::Sensitive;
 use vault_proto::token::Lookup;
 
+use super::accessors;
 use super::context::Ctx;
 use super::dispatch;
 use super::fault::Fault;
@@ -61,7 +62,7 @@ pub async fn run(vault: &Unsealed, call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Re
             }
             Ok(Reply { after: Some(After::RevokeOrphan(vec![id])), ..Reply::none() })
         }
-        Call::Accessors => ctx.list(token::accessors(tx).await?),
+        Call::Accessors => Reply::list(accessors::list(tx, &ctx.window()?).await?),
         Call::Tidy => Ok(Reply::none()
             .warn("Tidy operation successfully started. Any information from the operation will be printed to Vault's server logs.")
             .status(202)),

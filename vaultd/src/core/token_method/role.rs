@@ -103,8 +103,7 @@ pub async fn find(tx: &mut Tx, name: &str) -> Result<Option<TokenRole>, Fault> {
 }
 
 pub async fn list(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
-    let names = tx.view(reserved::TOKENS).list("role").await?;
-    ctx.list(names)
+    ctx.list_in(&mut tx.view(reserved::TOKENS), "role").await
 }
 
 pub async fn delete(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {

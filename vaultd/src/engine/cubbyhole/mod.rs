@@ -71,6 +71,5 @@ async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
 }
 
 async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let names = view.list(own_row(ctx)?.trim_end_matches('/')).await?;
-    ctx.list(names)
+    ctx.list_in(view, own_row(ctx)?.trim_end_matches('/')).await
 }

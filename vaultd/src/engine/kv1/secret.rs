@@ -48,8 +48,7 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
 }
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let names = view.list(ctx.param("path")).await?;
-    ctx.list(names)
+    ctx.list_in(view, ctx.param("path")).await
 }
 
 /// The whole body as the values to store.

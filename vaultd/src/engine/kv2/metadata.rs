@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::model::{Limits, Metadata, metadata_row};
 use super::purge;
-use crate::barrier::View;
+use crate::barrier::{View, Window};
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -81,14 +81,12 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
 }
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let names = names(ctx, view).await?;
-    ctx.list(names)
+    Reply::list(names(ctx, view).await?)
 }
 
 /// With the metadata of each secret; folders have none.
 pub(super) async fn list_detailed(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let names = names(ctx, view).await?;
-    let names = ctx.page(names)?;
     let mut info = BTreeMap::new();
     for name in names.iter().filter(|name| !name.ends_with('/')) {
         let path = match ctx.param("path") {
@@ -105,13 +103,17 @@ pub(super) async fn list_detailed(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<
 }
 
 async fn names(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Vec<String>, Fault> {
-    children(ctx.param("path"), view).await
+    children(ctx.param("path"), &ctx.window()?, view).await
 }
 
 /// Names in a folder, without slashes at its ends, for a search.
-pub async fn children(folder: &str, view: &mut View<'_>) -> Result<Vec<String>, Fault> {
+pub async fn children(
+    folder: &str,
+    window: &Window,
+    view: &mut View<'_>,
+) -> Result<Vec<String>, Fault> {
     let row = metadata_row(folder);
-    Ok(view.list(row.trim_end_matches('/')).await?)
+    Ok(view.list_within(row.trim_end_matches('/'), window).await?)
 }
 
 /// What is known of a secret but its values, as its metadata shows it.

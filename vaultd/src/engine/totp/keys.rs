@@ -15,8 +15,7 @@ const KEY_SIZES: std::ops::RangeInclusive<usize> = 10..=128;
 const PERIOD_MAX: u64 = 86_400;
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let names = view.list(FOLDER).await?;
-    ctx.list(names)
+    ctx.list_in(view, FOLDER).await
 }
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {

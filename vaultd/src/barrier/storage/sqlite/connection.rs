@@ -8,14 +8,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use super::super::{Rev, StoreError};
 use super::files::{self, DataDir};
 
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// `rev` comes before `v`, so that a comparison of revisions does not walk a large value's pages.
 const SCHEMA: &str = "
     CREATE TABLE kv(k BLOB PRIMARY KEY NOT NULL, rev INTEGER NOT NULL, v BLOB NOT NULL) STRICT;
     CREATE TABLE locks(id BLOB PRIMARY KEY NOT NULL, token INTEGER NOT NULL) STRICT;
     CREATE TABLE meta(name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT;
-    INSERT INTO meta VALUES ('format', 1), ('revision', 0);
+    INSERT INTO meta VALUES ('format', 2), ('revision', 0);
 ";
 
 /// For the writer, and for the checkpointer, which writes the database file.

@@ -175,12 +175,16 @@ impl Storage for Sqlite {
 
     /// SQLite compares its index with its table: a row that one of them lost is found here only.
     async fn is_sound(&self) -> Result<bool, StoreError> {
-        self.readers.with(|conn| {
+        self.shared.health.check()?;
+        let file = self.shared.file.clone();
+        reader::blocking(move || {
+            let conn = connection::open_read_only(&file)?;
             let verdict = conn.query_row("PRAGMA integrity_check(1)", [], |row| {
                 row.get::<_, String>(0)
             });
             Ok(verdict.is_ok_and(|verdict| verdict == "ok"))
         })
+        .await
     }
 
     async fn close(&self) {

@@ -187,18 +187,57 @@ impl Pages {
     }
 
     pub(in super::super) async fn next(&mut self) -> Result<Vec<Item>, StoreError> {
-        let Some(mut reading) = self.reading.take() else {
+        if self.reading.is_none() {
             return Ok(Vec::new());
-        };
-        let (reading, items) = blocking(move || {
-            let items = reading.next()?;
-            Ok((reading, items))
-        })
-        .await?;
-        if !items.is_empty() {
-            self.reading = Some(reading);
+        }
+        let items = self.read(Reading::next).await?;
+        if items.is_empty() {
+            self.reading = None;
         }
         Ok(items)
+    }
+
+    pub(in super::super) async fn scan(
+        &mut self,
+        lo: &[u8],
+        hi: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let (lo, hi, after) = (lo.to_vec(), hi.to_vec(), after.map(<[u8]>::to_vec));
+        self.read(move |reading| scan(&reading.conn, &lo, &hi, after.as_deref(), limit.max(1)))
+            .await
+    }
+
+    pub(in super::super) async fn finds(&mut self, keys: Vec<Bytes>) -> Result<bool, StoreError> {
+        self.read(move |reading| {
+            let mut select = reading
+                .conn
+                .prepare_cached("SELECT 1 FROM kv WHERE k = ?1")
+                .map_err(fault)?;
+            for key in keys {
+                if !select.exists([&key[..]]).map_err(fault)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// On a thread that may block. After an error the snapshot is closed.
+    async fn read<T: Send + 'static>(
+        &mut self,
+        read: impl FnOnce(&mut Reading) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut reading = self.reading.take().ok_or(StoreError::Closed)?;
+        let (reading, found) = blocking(move || {
+            let found = read(&mut reading)?;
+            Ok((reading, found))
+        })
+        .await?;
+        self.reading = Some(reading);
+        Ok(found)
     }
 }
 
@@ -226,7 +265,7 @@ impl Reading {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work)
