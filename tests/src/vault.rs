@@ -202,6 +202,13 @@ impl Vault {
         self.process.terminate()
     }
 
+    /// Other TOML sections, from the next start on.
+    pub fn reconfigure(&mut self, toml: &str) {
+        if let Some(options) = &mut self.options {
+            options.toml = toml.to_owned();
+        }
+    }
+
     /// Starts again on the same data and the same port; sealed. Ends the process first if it runs.
     pub fn restart(&mut self) {
         let options = self

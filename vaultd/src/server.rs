@@ -14,6 +14,7 @@ use vault_crypto::{Random, System};
 use crate::audit::{Broker, DeviceConfig};
 use crate::barrier::{Engine, Memory, SealRecord, Sqlite};
 use crate::config::{AuditConfig, Config, StorageConfig, TlsConfig};
+use crate::core::autoseal::{self, Transit};
 use crate::core::{Clock, Core, Settings, background};
 use crate::http::{self, tls};
 
@@ -89,14 +90,16 @@ impl Server {
             ttl: config.ttl,
             allow_generate_root: config.allow_generate_root,
         };
-        let core = Arc::new(Core::new(
-            storage,
-            audit,
-            Arc::clone(&clock),
-            random,
-            settings,
-        ));
+        let mut core = Core::new(storage, audit, Arc::clone(&clock), random, settings);
+        core.transit = config
+            .seal
+            .as_ref()
+            .map(Transit::new)
+            .transpose()
+            .context("seal")?;
+        let core = Arc::new(core);
         background::start(&core, config.verify_every);
+        autoseal::start(&core);
 
         let (stop, _) = watch::channel(false);
         let mut server = Server {

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// The key term in use
     KeyStatus,
     /// Check every stored row; name what is damaged [exit 2 if anything is]
-    Verify,
+    Verify(verify::Verify),
     /// Make a new root token, with a quorum of shares
     GenerateRoot(generate_root::GenerateRoot),
     /// Give up leadership
@@ -57,7 +57,7 @@ pub(crate) async fn run(
                 .show(Call::get("sys/key-status"), Content::Open)
                 .await
         }
-        Command::Verify => verify::run(&session()?).await,
+        Command::Verify(args) => verify::run(&session()?, args).await,
         Command::GenerateRoot(args) => generate_root::run(session, out, args).await,
         Command::StepDown => {
             session()?

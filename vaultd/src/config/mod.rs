@@ -1,6 +1,7 @@
 //! File -> `Config`. Unknown keys are errors, with file, line and key; nothing here echoes a value.
 
 mod native;
+mod seal;
 mod vault;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::core::autoseal::TransitSettings;
 use crate::core::issue::SystemTtl;
 use crate::http::tls::Rules;
 
@@ -26,6 +28,8 @@ pub struct Config {
     pub ttl: SystemTtl,
     pub allow_generate_root: bool,
     pub verify_every: Duration,
+    /// Unseal through another server.
+    pub seal: Option<TransitSettings>,
     pub log_level: String,
     pub log_json: bool,
 }
@@ -75,6 +79,7 @@ impl Default for Config {
             },
             allow_generate_root: false,
             verify_every: Duration::from_secs(3600),
+            seal: None,
             log_level: "info".to_owned(),
             log_json: false,
         }

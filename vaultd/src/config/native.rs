@@ -9,7 +9,9 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seconds};
+use super::{
+    AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal, seconds,
+};
 use crate::core::issue::SystemTtl;
 use crate::http::tls::{ClientCert, Rules};
 
@@ -24,6 +26,7 @@ struct File {
     allow_generate_root: bool,
     verify_every: Option<String>,
     listener: OneOrMany<Listener>,
+    seal: Option<seal::Section>,
     storage: Storage,
     #[serde(default)]
     audit: Vec<Audit>,
@@ -130,6 +133,11 @@ pub fn parse(text: &str) -> Result<Config> {
         allow_generate_root: file.allow_generate_root,
         verify_every: duration("verify_every", file.verify_every)?
             .map_or(default.verify_every, Duration::from_secs),
+        seal: file
+            .seal
+            .map(seal::Section::settings)
+            .transpose()?
+            .flatten(),
         log_level: file.log.level.unwrap_or(default.log_level),
         log_json: match file.log.format.as_deref() {
             None | Some("text") => false,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seconds};
+use super::{
+    AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal, seconds,
+};
 use crate::hcl::{self, Body, Entry, Kind, Value};
 use crate::http::tls::{ClientCert, Rules};
 
@@ -92,7 +94,15 @@ fn top_level(config: &mut Config, entry: &Entry) -> Result<()> {
                 }
             }
         }
-        "seal" => bail!("only the Shamir seal is known: remove the section"),
+        "seal" => {
+            for (kind, body) in labelled(entry)? {
+                match kind.as_str() {
+                    "shamir" => {}
+                    "transit" => config.seal = transit(body)?.settings()?,
+                    _ => bail!("only the seals \"shamir\" and \"transit\" are known"),
+                }
+            }
+        }
         "default_lease_ttl" => config.ttl.default = duration(&entry.value)?,
         "max_lease_ttl" => config.ttl.max = duration(&entry.value)?,
         "cluster_name" => config.cluster_name = entry.value.as_str().map(str::to_owned),
@@ -190,6 +200,22 @@ fn storage(kind: &str, body: &Body) -> Result<StorageConfig> {
             "storage {kind:?} is not known: use \"file\", \"raft\" (both kept in the embedded database) or \"inmem\""
         ),
     }
+}
+
+/// Unknown keys are errors here too: a seal that is misread locks the door.
+fn transit(body: &Body) -> Result<seal::Section> {
+    let mut section = seal::Section::default();
+    for entry in &body.entries {
+        let name = entry.key.text.as_str();
+        let set =
+            seal::Setting::named(name).with_context(|| format!("seal: unknown key {name:?}"))?;
+        match set {
+            seal::Setting::Flag(field) => *field(&mut section) = flag(body, name),
+            seal::Setting::Text(field) => *field(&mut section) = text(body, name),
+            seal::Setting::Ignored => {}
+        }
+    }
+    Ok(section)
 }
 
 fn listener(body: &Body) -> Result<ListenerConfig> {

@@ -94,7 +94,9 @@ async fn tidy(core: Arc<Core>) {
 
 async fn tidy_mount(core: &Core, vault: &Unsealed, mount: &Mount) -> Result<(), Fault> {
     let now = (core.clock)();
-    while committed!(vault, |tx| dispatch::tidy(mount, now, tx).await)? {
+    while committed!(vault, |tx| dispatch::tidy(mount, now, vault.random(), tx)
+        .await)?
+    {
         tokio::task::yield_now().await;
     }
     Ok(())

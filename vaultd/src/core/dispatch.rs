@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use vault_crypto::Random;
 
 use super::context::Ctx;
 use super::fault::Fault;
@@ -232,15 +233,20 @@ pub async fn renewed(
 }
 
 /// Clears a little of what writes left for later; true if there is more.
-pub async fn tidy(mount: &Mount, now: Timestamp, tx: &mut Tx) -> Result<bool, Fault> {
+pub async fn tidy(
+    mount: &Mount,
+    now: Timestamp,
+    random: &dyn Random,
+    tx: &mut Tx,
+) -> Result<bool, Fault> {
     let mut view = tx.view(mount.number);
     match mount.kind {
         Kind::Kv2 => kv2::tidy(&mut view).await,
         Kind::Approle => approle::tidy(now, &mut view).await,
         Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
+        Kind::Transit => transit::tidy(now, random, &mut view).await,
         Kind::Ssh => ssh::tidy(now, &mut view).await,
         Kind::Kv1
-        | Kind::Transit
         | Kind::Totp
         | Kind::Cubbyhole
         | Kind::System

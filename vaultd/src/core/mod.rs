@@ -1,9 +1,11 @@
 //! Every request, once. `pipeline` is the path; the other files are its steps, in their order, and
 //! what they share.
 
+pub mod accessors;
 pub mod after;
 pub mod authenticate;
 pub mod authorise;
+pub mod autoseal;
 pub mod background;
 pub mod batch;
 pub mod body;
@@ -90,6 +92,8 @@ pub struct Core {
     /// Public keys of who signs tokens for logins.
     pub issuers: Issuers,
     pub meter: meter::Meter,
+    /// Unseals without shares.
+    pub transit: Option<autoseal::Transit>,
     operators: operator::Operators,
     /// Tells connections that the vault was sealed.
     sealed: watch::Sender<()>,
@@ -117,6 +121,7 @@ impl Core {
             outbound: Arc::default(),
             issuers: Issuers::default(),
             meter: meter::Meter::default(),
+            transit: None,
             operators: operator::Operators::default(),
             sealed: watch::Sender::new(()),
         }

@@ -10,6 +10,7 @@ use vault_proto::path::ApiPath;
 use zeroize::Zeroizing;
 
 use super::body::Body;
+use super::fault::Fault;
 
 /// What the client asked for. POST and PUT are one verb; LIST is also `GET ?list=true`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,4 +90,25 @@ pub struct Request {
     pub now: Timestamp,
     /// `?help=1`.
     pub help: bool,
+}
+
+impl Request {
+    /// What the server does by itself, in the form in which it is audited.
+    ///
+    /// # Errors
+    /// If the path is not canonical.
+    pub fn of_the_server(path: &str, id: String, now: Timestamp) -> Result<Request, Fault> {
+        Ok(Request {
+            id,
+            verb: Verb::Write,
+            path: ApiPath::parse(path).map_err(|_| Fault::Internal("a path of our own"))?,
+            body: Body::default(),
+            token: None,
+            wrap_ttl: None,
+            remote: IpAddr::from(std::net::Ipv4Addr::LOCALHOST),
+            now,
+            help: false,
+            client_chain: Default::default(),
+        })
+    }
 }

@@ -42,11 +42,20 @@ pub(crate) async fn run(session: &dyn Fn() -> Outcome<Session>, args: Init) -> O
         ));
     }
     let (shares, threshold) = args.hand_out.counts();
-    let body = json!({ "secret_shares": shares, "secret_threshold": threshold });
-    let answer = session
+    let recovery = unseals_itself(&session).await?;
+    let body = match recovery {
+        true => json!({ "recovery_shares": shares, "recovery_threshold": threshold }),
+        false => json!({ "secret_shares": shares, "secret_threshold": threshold }),
+    };
+    let mut answer = session
         .send(Call::put("sys/init", body).no_token())
         .await?
         .body;
+    if recovery {
+        for form in ["keys", "keys_base64"] {
+            answer[form] = answer[format!("recovery_{form}")].take();
+        }
+    }
     let cluster = cluster(&session).await;
     let written = if args.hand_out.wraps() {
         prepared.write(&answer, cluster.as_deref()).map_err(lost)?
@@ -61,8 +70,28 @@ pub(crate) async fn run(session: &dyn Fn() -> Outcome<Session>, args: Init) -> O
     if args.hand_out.wraps() {
         tell_wrapped(&session, &args, &written, root, threshold)
     } else {
-        tell_plain(&session, &args, &answer, root, shares, threshold)
+        let made = Made {
+            shares,
+            threshold,
+            recovery,
+        };
+        tell_plain(&session, &args, &answer, root, &made)
     }
+}
+
+struct Made {
+    shares: usize,
+    threshold: u8,
+    /// The server unseals itself; these are for when it cannot.
+    recovery: bool,
+}
+
+/// Whether its shares are recovery shares.
+pub(super) async fn unseals_itself(session: &Session) -> Outcome<bool> {
+    let status = session
+        .send(Call::get("sys/seal-status").no_token())
+        .await?;
+    Ok(status.body["recovery_seal"] == true)
 }
 
 /// After `sys/init`, a share that was not written is gone.
@@ -140,41 +169,49 @@ fn tell_wrapped(
     session.out.line(&lines.join("\n"))
 }
 
-fn tell_plain(
-    session: &Session,
-    args: &Init,
-    answer: &Value,
-    root: &str,
-    shares: usize,
-    threshold: u8,
-) -> Outcome {
+fn tell_plain(session: &Session, args: &Init, answer: &Value, root: &str, made: &Made) -> Outcome {
     if session.out.format != Format::Table {
         return session
             .out
-            .document(&plain_document(args, answer, root, shares, threshold));
+            .document(&plain_document(args, answer, root, made));
     }
+    let (kind, deed) = match made.recovery {
+        true => ("Recovery", "unseal the server when it cannot do so itself"),
+        false => ("Unseal", "unseal the server"),
+    };
+    let Made {
+        shares, threshold, ..
+    } = made;
     let keys = strings(&answer["keys_base64"]);
     let mut lines: Vec<String> = (1..)
         .zip(keys)
-        .map(|(i, key): (u32, _)| format!("Unseal Key {i}: {key}"))
+        .map(|(i, key): (u32, _)| format!("{kind} Key {i}: {key}"))
         .collect();
     lines.push(format!("\n{}", root_line(args, root)));
     lines.push(format!(
-        "\nThe unseal key is split into {shares} shares; any {threshold} of them unseal the server. Give each to\nsomebody else: without {threshold} of them, everything stored is lost. They are not shown again."
+        "\nThe key is split into {shares} shares; any {threshold} of them {deed}. Give each to\nsomebody else: without {threshold} of them, everything stored can be lost. They are not shown again."
     ));
     session.out.line(&lines.join("\n"))
 }
 
-fn plain_document(args: &Init, answer: &Value, root: &str, shares: usize, threshold: u8) -> Value {
+fn plain_document(args: &Init, answer: &Value, root: &str, made: &Made) -> Value {
+    let (own, other) = match made.recovery {
+        true => ("recovery_keys", "unseal_keys"),
+        false => ("unseal_keys", "recovery_keys"),
+    };
+    let count = |keys: &str, what: &str| match keys {
+        "unseal_keys" => format!("unseal_{what}"),
+        _ => format!("recovery_keys_{what}"),
+    };
     let mut document = json!({
-        "unseal_keys_b64": answer["keys_base64"],
-        "unseal_keys_hex": answer["keys"],
-        "unseal_shares": shares,
-        "unseal_threshold": threshold,
-        "recovery_keys_b64": [],
-        "recovery_keys_hex": [],
-        "recovery_keys_shares": 0,
-        "recovery_keys_threshold": 0,
+        format!("{own}_b64"): answer["keys_base64"],
+        format!("{own}_hex"): answer["keys"],
+        count(own, "shares"): made.shares,
+        count(own, "threshold"): made.threshold,
+        format!("{other}_b64"): [],
+        format!("{other}_hex"): [],
+        count(other, "shares"): 0,
+        count(other, "threshold"): 0,
     });
     if args.root_token_file.is_none() {
         document["root_token"] = root.into();

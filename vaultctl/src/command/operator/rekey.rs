@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use vault_sdk::Call;
 
 use super::init::cluster;
+use super::init::unseals_itself;
 use super::shares::{self, HandOut, Passphrases, Prepared};
 use super::unseal::refused;
 use crate::command::raw::strings;
@@ -11,7 +12,14 @@ use crate::error::{Outcome, local, remote};
 use crate::output::{Content, Format};
 use crate::session::{Session, text};
 
-const INIT: &str = "sys/rekey/init";
+/// Shares of a server that unseals itself have paths of their own.
+async fn path(session: &Session, step: &str) -> Outcome<String> {
+    let base = match unseals_itself(session).await? {
+        true => "sys/rekey-recovery-key",
+        false => "sys/rekey",
+    };
+    Ok(format!("{base}/{step}"))
+}
 
 #[derive(clap::Args)]
 pub(crate) struct Rekey {
@@ -52,12 +60,21 @@ pub(crate) async fn run(session: &Session, args: Rekey) -> Outcome {
         return cancel(session).await;
     }
     if args.status {
-        return tell_state(session, &session.send(Call::get(INIT)).await?.body);
+        return tell_state(
+            session,
+            &session
+                .send(Call::get(path(session, "init").await?))
+                .await?
+                .body,
+        );
     }
     let passphrases = Passphrases::from_files(args.old.old_passphrase_file);
     let words: Vec<String> = args.share.into_iter().chain(args.key).collect();
     if !args.init {
-        let state = session.send(Call::get(INIT)).await?.body;
+        let state = session
+            .send(Call::get(path(session, "init").await?))
+            .await?
+            .body;
         return give_one(session, &state, args.nonce, words.first(), &passphrases).await;
     }
     let prepared = args.hand_out.prepare()?;
@@ -65,7 +82,10 @@ pub(crate) async fn run(session: &Session, args: Rekey) -> Outcome {
     let (shares, threshold) = args.hand_out.counts();
     // Share files are written and given back before the old shares stop working.
     let body = json!({ "secret_shares": shares, "secret_threshold": threshold, "require_verification": wraps });
-    let state = session.send(Call::put(INIT, body)).await?.body;
+    let state = session
+        .send(Call::put(path(session, "init").await?, body))
+        .await?
+        .body;
     if !wraps && words.is_empty() {
         return tell_state(session, &state);
     }
@@ -77,8 +97,9 @@ pub(crate) async fn run(session: &Session, args: Rekey) -> Outcome {
 }
 
 async fn cancel(session: &Session) -> Outcome {
+    let path = path(session, "init").await?;
     session
-        .act(Call::delete(INIT), "Canceled; the old shares stay valid.")
+        .act(Call::delete(path), "Canceled; the old shares stay valid.")
         .await
 }
 
@@ -113,7 +134,8 @@ async fn give(
 ) -> Outcome<Value> {
     let given = shares::take(word.map(String::as_str), passphrases)?;
     let body = json!({ "key": given.share.as_str(), "nonce": nonce });
-    let answer = session.send(Call::put("sys/rekey/update", body)).await;
+    let path = path(session, "update").await?;
+    let answer = session.send(Call::put(path, body)).await;
     Ok(answer
         .map_err(|failure| refused(failure, &given.name))?
         .body)
@@ -167,7 +189,7 @@ async fn confirm_new(session: &Session, answer: &Value) -> Outcome {
     for share in strings(&answer["keys_base64"]) {
         let body = json!({ "key": share, "nonce": nonce });
         if session
-            .send(Call::put("sys/rekey/verify", body))
+            .send(Call::put(path(session, "verify").await?, body))
             .await?
             .body["complete"]
             == true

@@ -20,11 +20,23 @@ use crate::share_file::{Operator, ShareFile};
 /// How new shares are handed out.
 #[derive(clap::Args)]
 pub(crate) struct HandOut {
-    /// Number of plain shares
-    #[arg(long, short = 'n', default_value_t = 5, conflicts_with = "operator")]
+    /// Number of plain shares (of recovery shares, if the server unseals itself)
+    #[arg(
+        long,
+        short = 'n',
+        alias = "recovery-shares",
+        default_value_t = 5,
+        conflicts_with = "operator"
+    )]
     key_shares: u8,
     /// Number of plain shares needed to unseal
-    #[arg(long, short = 't', default_value_t = 3, conflicts_with = "operator")]
+    #[arg(
+        long,
+        short = 't',
+        alias = "recovery-threshold",
+        default_value_t = 3,
+        conflicts_with = "operator"
+    )]
     key_threshold: u8,
     /// Wrap one share for this operator, by their own passphrase; once for each
     #[arg(

@@ -17,8 +17,8 @@ pub(crate) struct Unseal {
     reset: bool,
     #[command(flatten)]
     passphrases: Passphrases,
-    /// Accepted for Vault's sake
-    #[arg(long, hide = true)]
+    /// Agree to the seal of the server's config in place of the present one
+    #[arg(long)]
     migrate: bool,
 }
 
@@ -46,7 +46,11 @@ pub(crate) async fn run(session: &Session, args: Unseal) -> Outcome {
         };
     }
     let given = shares::take(args.share.as_deref(), &args.passphrases)?;
-    let call = Call::put("sys/unseal", json!({ "key": given.share.as_str() })).no_token();
+    let call = Call::put(
+        "sys/unseal",
+        json!({ "key": given.share.as_str(), "migrate": args.migrate }),
+    )
+    .no_token();
     let answer = session
         .send(call)
         .await

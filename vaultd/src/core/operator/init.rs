@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 
 use super::{bare, keys_block, parse_threshold, record};
 use crate::barrier::{Barrier, SealRecord};
-use crate::core::Core;
 use crate::core::fault::Fault;
 use crate::core::mount::{self, Kind, Mount, reserved};
 use crate::core::reply::{Data, Reply};
 use crate::core::request::Request;
 use crate::core::token::Token;
 use crate::core::unsealed::{Unsealed, first_policies, policy_row};
+use crate::core::{Core, autoseal};
 use crate::policy::PolicyName;
 
 /// What init gives out, once.
@@ -31,18 +31,36 @@ pub async fn run(core: &Core, request: &Request) -> Result<Reply, Fault> {
             )));
         }
     }
-    for field in ["recovery_shares", "recovery_threshold", "stored_shares"] {
+    let (kind, seal, others) = match core.transit {
+        Some(_) => (
+            "recovery",
+            autoseal::KIND,
+            ["secret_shares", "secret_threshold"],
+        ),
+        None => (
+            "secret",
+            "shamir",
+            ["recovery_shares", "recovery_threshold"],
+        ),
+    };
+    for field in others.into_iter().chain(["stored_shares"]) {
         if request.body.int(field)?.unwrap_or(0) != 0 {
             return Err(Fault::invalid(format!(
-                "parameter {field:?} is not applicable to the shamir seal"
+                "parameter {field:?} is not applicable to the {seal} seal"
             )));
         }
     }
-    let threshold = parse_threshold(request)?;
+    let threshold = parse_threshold(request, kind)?;
     let made = initialise(core, threshold, None).await?;
     let mut reply = bare(json!({"root_token": *made.root_token}));
     if let Data::Map(map) = &mut reply.data {
-        map.extend(keys_block(&made.shares));
+        match core.transit {
+            None => map.extend(keys_block("keys", &made.shares)),
+            Some(_) => {
+                map.extend(keys_block("keys", &[]));
+                map.extend(keys_block("recovery_keys", &made.shares));
+            }
+        }
     }
     Ok(reply)
 }
@@ -70,7 +88,7 @@ pub async fn initialise(
     let root = Key::<32>::generate(random);
     let cluster = uuid_v4(random);
     let set = hex::encode(set.as_bytes());
-    let record = SealRecord::new(
+    let mut record = SealRecord::new(
         &cluster,
         threshold.shares(),
         threshold.need(),
@@ -79,6 +97,9 @@ pub async fn initialise(
         &root,
         random,
     );
+    if let Some(transit) = &core.transit {
+        transit.close(&mut record, &root, random).await?;
+    }
     Barrier::initialise(&core.storage, &record, &root, random, now.as_millisecond()).await?;
     let barrier = Barrier::open(
         Arc::clone(&core.storage),
@@ -161,7 +182,13 @@ pub async fn start_dev(
         vault_crypto::Threshold::parse(1, 1).map_err(|_| Fault::Internal("threshold"))?;
     let made = initialise(core, threshold, root_token).await?;
     let record = record(core).await?.ok_or(Fault::Internal("seal record"))?;
-    super::unseal::give_share(core, &record, &hex::encode(made.shares[0].as_slice())).await?;
+    super::unseal::give_share(
+        core,
+        &record,
+        &hex::encode(made.shares[0].as_slice()),
+        false,
+    )
+    .await?;
     let vault = core.gate.enter()?;
     let mut tx = vault.barrier.begin();
     let mut view = tx.view(reserved::MOUNTS);

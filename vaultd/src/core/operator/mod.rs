@@ -13,17 +13,18 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use vault_proto::seal::{Health, Leader, SealStatus};
 
-use super::Core;
 use super::fault::Fault;
 use super::record::operator_event;
 use super::reply::Reply;
 use super::request::Request;
 use super::system::Call;
+use super::{Core, autoseal};
 use crate::barrier::SealRecord;
 
 pub use generate_root::run as generate_root_call;
 pub use init::{Initialised, start_dev};
 pub use rekey::run as rekey_call;
+pub use unseal::open_by_itself;
 
 use progress::{Attempts, Progress};
 
@@ -84,7 +85,7 @@ fn bare(value: Value) -> Reply {
     Reply::json(value).bare()
 }
 
-async fn record(core: &Core) -> Result<Option<SealRecord>, Fault> {
+pub async fn record(core: &Core) -> Result<Option<SealRecord>, Fault> {
     Ok(SealRecord::load(&core.storage).await?)
 }
 
@@ -93,7 +94,10 @@ pub async fn seal_status(core: &Core) -> Result<Reply, Fault> {
     let sealed = !core.gate.is_open();
     let progress = core.operators.unseal.lock().await;
     let status = SealStatus {
-        kind: "shamir".to_owned(),
+        kind: match core.transit {
+            Some(_) => autoseal::KIND.to_owned(),
+            None => "shamir".to_owned(),
+        },
         initialized: record.is_some(),
         sealed,
         t: record
@@ -109,13 +113,15 @@ pub async fn seal_status(core: &Core) -> Result<Reply, Fault> {
         version: core.settings.compat_version.clone(),
         build_date: BUILD_DATE.to_owned(),
         commit_date: Some(BUILD_DATE.to_owned()),
-        migration: false,
+        migration: record
+            .as_ref()
+            .is_some_and(|record| unseal::must_migrate(core, record)),
         cluster_name: record
             .as_ref()
             .filter(|_| !sealed)
             .map(|_| core.settings.cluster_name.clone()),
         cluster_id: record.filter(|_| !sealed).map(|record| record.cluster),
-        recovery_seal: false,
+        recovery_seal: core.transit.is_some(),
         storage_type: Some(core.settings.storage_type.to_owned()),
     };
     Ok(Reply::of(&status)?.bare())
@@ -178,7 +184,7 @@ fn leader(core: &Core) -> Result<Reply, Fault> {
 }
 
 /// Keys as Vault gives them out: hex and base64.
-fn keys_block(shares: &[vault_crypto::SecretVec]) -> Map<String, Value> {
+fn keys_block(name: &str, shares: &[vault_crypto::SecretVec]) -> Map<String, Value> {
     use base64::Engine as _;
     let hex: Vec<String> = shares
         .iter()
@@ -189,15 +195,15 @@ fn keys_block(shares: &[vault_crypto::SecretVec]) -> Map<String, Value> {
         .map(|share| base64::engine::general_purpose::STANDARD.encode(share.as_slice()))
         .collect();
     let mut map = Map::new();
-    map.insert("keys".into(), hex.into());
-    map.insert("keys_base64".into(), base64.into());
+    map.insert(name.to_owned(), hex.into());
+    map.insert(format!("{name}_base64"), base64.into());
     map
 }
 
-/// Shares and threshold as asked for, within what Shamir and Vault allow.
-fn parse_threshold(request: &Request) -> Result<vault_crypto::Threshold, Fault> {
-    let shares = request.body.int("secret_shares")?.unwrap_or(0);
-    let need = request.body.int("secret_threshold")?.unwrap_or(0);
+/// Shares and threshold as asked for (`secret_…` or `recovery_…`), within what Shamir and Vault allow.
+fn parse_threshold(request: &Request, kind: &str) -> Result<vault_crypto::Threshold, Fault> {
+    let shares = request.body.int(&format!("{kind}_shares"))?.unwrap_or(0);
+    let need = request.body.int(&format!("{kind}_threshold"))?.unwrap_or(0);
     if shares == 1 && need == 1 {
         return vault_crypto::Threshold::parse(1, 1).map_err(|_| Fault::Internal("threshold"));
     }

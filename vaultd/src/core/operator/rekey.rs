@@ -32,6 +32,7 @@ struct Pending {
 pub async fn run(core: &Core, vault: &Unsealed, call: Call, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     let mut state = core.operators.rekey.lock().await;
     let current = record(core).await?.ok_or(Fault::Internal("seal record"))?;
+    check_path(ctx, &current)?;
     match call {
         Call::RekeyStatus => Ok(status(state.as_ref(), &current)),
         Call::RekeyStart => {
@@ -45,7 +46,7 @@ pub async fn run(core: &Core, vault: &Unsealed, call: Call, ctx: &Ctx<'_>) -> Re
             }
             *state = Some(Rekey {
                 nonce: uuid_v4(ctx.random),
-                threshold: parse_threshold(ctx.request)?,
+                threshold: parse_threshold(ctx.request, "secret")?,
                 given: Progress::default(),
                 verify: ctx.body().bool("require_verification")?.unwrap_or(false),
                 pending: None,
@@ -111,6 +112,22 @@ pub async fn run(core: &Core, vault: &Unsealed, call: Call, ctx: &Ctx<'_>) -> Re
     }
 }
 
+/// Shares of a store that unseals itself are recovery shares, and have paths of their own.
+fn check_path(ctx: &Ctx<'_>, current: &SealRecord) -> Result<(), Fault> {
+    let path = ctx.request.path.as_str();
+    let of_recovery =
+        path.starts_with("sys/rekey-recovery-key/") || path.starts_with("sys/rotate/recovery/");
+    match (of_recovery, current.is_auto()) {
+        (true, false) => Err(Fault::invalid(
+            "recovery key rekeying is not supported by the shamir seal: use sys/rekey",
+        )),
+        (false, true) => Err(Fault::invalid(
+            "this server unseals itself, its shares are recovery shares: use sys/rekey-recovery-key",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn check_nonce(ctx: &Ctx<'_>, nonce: &str) -> Result<(), Fault> {
     match ctx.body().string("nonce")? {
         Some(given) if given == nonce => Ok(()),
@@ -143,7 +160,8 @@ async fn complete(
         unseal.expose(),
         &vault.root,
         random,
-    );
+    )
+    .with_auto_of(current);
     let shares: Vec<_> = shares.iter().map(|share| share.to_bytes()).collect();
     let mut reply = bare_and_data(json!({
         "nonce": rekey.nonce,
@@ -155,7 +173,7 @@ async fn complete(
         "n": new.shares,
     }));
     if let Data::Map(map) = &mut reply.data {
-        map.extend(keys_block(&shares));
+        map.extend(keys_block("keys", &shares));
     }
     if rekey.verify {
         let nonce = uuid_v4(random);

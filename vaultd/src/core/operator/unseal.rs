@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use vault_crypto::{Label, uuid_v4};
+use vault_crypto::{Key, Label, uuid_v4};
 
 use super::{record, seal_status};
 use crate::audit::Keys;
 use crate::barrier::{Barrier, SealRecord};
 use crate::core::fault::Fault;
+use crate::core::record::operator_event;
 use crate::core::reply::Reply;
 use crate::core::request::Request;
 use crate::core::retry::committed;
@@ -37,16 +38,51 @@ pub async fn run(core: &Core, request: &Request) -> Result<Reply, Fault> {
     let key = key.ok_or_else(|| {
         Fault::invalid("'key' must be specified in request body as JSON, or 'reset' set to true")
     })?;
-    give_share(core, &record, &key).await?;
+    let migrate = request.body.bool("migrate")?.unwrap_or(false);
+    give_share(core, &record, &key, migrate).await?;
     seal_status(core).await
 }
 
+/// Whether the configured seal is not the one of the store: operators must agree to the change.
+pub fn must_migrate(core: &Core, record: &SealRecord) -> bool {
+    core.transit.is_some() != record.is_auto()
+}
+
+fn check_migration(core: &Core, record: &SealRecord, migrate: bool) -> Result<(), Fault> {
+    match (migrate, must_migrate(core, record)) {
+        (false, true) => Err(Fault::invalid(
+            "migrate option not provided and seal migration is pending: the configured seal is not the one of the store",
+        )),
+        (true, false) if core.transit.is_none() => Err(Fault::invalid(
+            "can't perform a seal migration, no migration seal found",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Stores the root key for the configured seal. The shares stay what they are.
+async fn change_seal(core: &Core, record: &mut SealRecord, root: &Key<32>) -> Result<(), Fault> {
+    match &core.transit {
+        Some(transit) => transit.close(record, root, &*core.random).await?,
+        None => record.forget_auto(),
+    }
+    record.store(&core.storage).await?;
+    tracing::info!(auto = record.is_auto(), "the seal was changed");
+    Ok(())
+}
+
 /// Takes one share; opens the vault with the last one needed.
-pub async fn give_share(core: &Core, record: &SealRecord, key: &str) -> Result<(), Fault> {
+pub async fn give_share(
+    core: &Core,
+    record: &SealRecord,
+    key: &str,
+    migrate: bool,
+) -> Result<(), Fault> {
     let mut progress = core.operators.unseal.lock().await;
     if core.gate.is_open() {
         return Ok(());
     }
+    check_migration(core, record, migrate)?;
     let Some(unseal) = progress.add(key, record, || uuid_v4(&*core.random))? else {
         return Ok(());
     };
@@ -55,6 +91,31 @@ pub async fn give_share(core: &Core, record: &SealRecord, key: &str) -> Result<(
         Fault::invalid("invalid key: the shares do not fit together; one of them is from another set. Start again")
     })?;
     drop(unseal);
+    let mut record = record.clone();
+    if migrate {
+        change_seal(core, &mut record, &root).await?;
+    }
+    open(core, &record, root).await
+}
+
+/// With the root key from the configured seal; audited like a share.
+pub async fn open_by_itself(core: &Core, record: &SealRecord, root: Key<32>) -> Result<(), Fault> {
+    let _one_at_a_time = core.operators.unseal.lock().await;
+    if core.gate.is_open() {
+        return Ok(());
+    }
+    let request = Request::of_the_server("sys/unseal", uuid_v4(&*core.random), (core.clock)())?;
+    operator_event(core, &request, None, None, None).await?;
+    let outcome = open(core, record, root).await;
+    let (status, error) = match &outcome {
+        Ok(()) => (200, None),
+        Err(fault) => (500, Some(fault.to_string())),
+    };
+    operator_event(core, &request, None, Some(status), error.as_deref()).await?;
+    outcome
+}
+
+async fn open(core: &Core, record: &SealRecord, root: Key<32>) -> Result<(), Fault> {
     let barrier = Barrier::open(
         Arc::clone(&core.storage),
         record,

@@ -92,6 +92,7 @@ pub async fn run(
             operator::generate_root_call(core, vault, call, ctx, tx).await
         }
         Call::IntegrityVerify => keys::verify(vault).await,
+        Call::IntegrityAccept => keys::accept(vault, ctx).await,
         Call::MountList => mounts::list(vault, mounts::Table::Engines),
         Call::MountRead => mounts::read(vault, ctx, mounts::Table::Engines),
         Call::MountEnable => mounts::enable(vault, ctx, tx, mounts::Table::Engines).await,

@@ -26,6 +26,7 @@ struct Backup<K> {
 pub(super) async fn backup(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let name = KeyName::of(ctx)?;
     let mut key = Key::load(view, &name).await?.ok_or(Fault::Missing)?;
+    key.check_use()?;
     if !key.exportable {
         return Err(Fault::Refused("exporting is disallowed on the policy"));
     }

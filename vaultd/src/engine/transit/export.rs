@@ -55,6 +55,7 @@ impl Part {
 pub(super) async fn export(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let (part, name) = (Part::parse(ctx.param("type"))?, KeyName::of(ctx)?);
     let key = Key::load(view, &name).await?.ok_or(Fault::Missing)?;
+    key.check_use()?;
     part.check(&key)?;
     let wanted = match ctx.param("version") {
         "" => None,

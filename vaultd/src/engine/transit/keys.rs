@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::cipher::derive_ed25519;
 use super::export::pem;
-use super::model::{FOLDER, Key, KeyName, Moment, Settings, new_version};
+use super::model::{FOLDER, Key, KeyName, Moment, new_version};
 use super::secret::from_base64;
 use super::version::{KeyType, Version};
 use crate::barrier::View;
@@ -20,8 +20,7 @@ const HMAC_SIZES: std::ops::RangeInclusive<usize> = 32..=512;
 const HOUR: u64 = 3600;
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let names = view.list(FOLDER).await?;
-    ctx.list(names)
+    ctx.list_in(view, FOLDER).await
 }
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -55,7 +54,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn parse(body: &Body) -> Result<Wanted, Fault> {
+    pub(super) fn parse(body: &Body) -> Result<Wanted, Fault> {
         let flag = |name| Ok::<_, Fault>(body.bool(name)?.unwrap_or(false));
         let kind = match body.string("type")? {
             Some(name) if !name.is_empty() => KeyType::parse(&name)?,
@@ -95,7 +94,12 @@ impl Wanted {
     }
 
     pub(super) async fn make(self, ctx: &Ctx<'_>) -> Result<Key, Fault> {
-        Ok(Key {
+        let version = new_version(self.kind, self.hmac_size, ctx.now(), ctx.random).await?;
+        Ok(self.with(version))
+    }
+
+    pub(super) fn with(self, version: Version) -> Key {
+        Key {
             kind: self.kind,
             derived: self.derived,
             convergent: self.convergent,
@@ -107,10 +111,12 @@ impl Wanted {
             min_decryption_version: 1,
             min_encryption_version: 0,
             first: 1,
-            versions: vec![new_version(self.kind, self.hmac_size, ctx).await?],
+            versions: vec![version],
             backed_up: None,
             restored: None,
-        })
+            import: None,
+            soft_deleted: false,
+        }
     }
 }
 
@@ -144,7 +150,7 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
             "deletion is not allowed for this key: set 'deletion_allowed' in its config first",
         )),
         Some(_) => {
-            view.delete(&name.row()).await?;
+            Key::remove(view, &name).await?;
             Ok(Reply::none())
         }
     }
@@ -171,6 +177,16 @@ pub(super) async fn configure(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Repl
     key.exportable |= body.bool("exportable")?.unwrap_or(false);
     key.allow_plaintext_backup |= body.bool("allow_plaintext_backup")?.unwrap_or(false);
     if let Some(seconds) = period(body)? {
+        if seconds > 0
+            && key
+                .import
+                .as_ref()
+                .is_some_and(|import| !import.allow_rotation)
+        {
+            return Err(Fault::invalid(
+                "auto rotation is not allowed for an imported key whose rotation is not allowed",
+            ));
+        }
         key.auto_rotate_period = seconds;
     }
     key.store(view, &name).await?;
@@ -219,9 +235,33 @@ fn check_minimums(key: &Key) -> Result<(), Fault> {
 pub(super) async fn rotate(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let name = KeyName::of(ctx)?;
     let mut key = existing(view, &name, "key not found").await?;
-    key.rotate(ctx).await?;
+    if key
+        .import
+        .as_ref()
+        .is_some_and(|import| !import.allow_rotation)
+    {
+        return Err(Fault::invalid(format!(
+            "imported key {} does not allow rotation within Vault",
+            name.as_str()
+        )));
+    }
+    key.rotate(ctx.now(), ctx.random).await?;
     key.store(view, &name).await?;
     show(&name, &key, &[])
+}
+
+/// Puts a key out of use, or back into it.
+pub(super) async fn soft_delete(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    deleted: bool,
+) -> Result<Reply, Fault> {
+    let name = KeyName::of(ctx)?;
+    let missing = || Fault::invalid("no existing key of that name could be found");
+    let mut key = Key::load(view, &name).await?.ok_or_else(missing)?;
+    key.soft_deleted = deleted;
+    key.store(view, &name).await?;
+    Ok(Reply::none())
 }
 
 /// Versions below the given one are gone for good.
@@ -267,9 +307,10 @@ pub(super) async fn existing(
     name: &KeyName,
     missing: &str,
 ) -> Result<Key, Fault> {
-    Key::load(view, name)
-        .await?
-        .ok_or_else(|| Fault::invalid(missing))
+    let key = Key::load(view, name).await?;
+    let key = key.ok_or_else(|| Fault::invalid(missing))?;
+    key.check_use()?;
+    Ok(key)
 }
 
 /// The key for something new: rotated, if its time has come.
@@ -280,28 +321,10 @@ pub(super) async fn current(
 ) -> Result<Key, Fault> {
     let name = KeyName::of(ctx)?;
     let mut key = existing(view, &name, missing).await?;
-    if key.rotate_if_due(ctx).await? {
+    if key.rotate_if_due(ctx.now(), ctx.random).await? {
         key.store(view, &name).await?;
     }
     Ok(key)
-}
-
-pub(super) async fn read_settings(view: &mut View<'_>) -> Result<Reply, Fault> {
-    let settings = Settings::load(view).await?;
-    Ok(Reply::json(
-        json!({ "disable_upsert": settings.disable_upsert }),
-    ))
-}
-
-pub(super) async fn write_settings(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let mut settings = Settings::load(view).await?;
-    if let Some(disable) = ctx.body().bool("disable_upsert")? {
-        settings.disable_upsert = disable;
-    }
-    settings.store(view).await?;
-    Ok(Reply::json(
-        json!({ "disable_upsert": settings.disable_upsert }),
-    ))
 }
 
 /// All but the secrets. The public keys of a derived key need the context.
@@ -323,8 +346,12 @@ fn show(name: &KeyName, key: &Key, context: &[u8]) -> Result<Reply, Fault> {
         "supports_signing": kind.signs(),
         "supports_derivation": kind.derives(),
         "auto_rotate_period": key.auto_rotate_period,
-        "imported_key": false,
+        "imported_key": key.import.is_some(),
+        "soft_deleted": key.soft_deleted,
     });
+    if let Some(import) = &key.import {
+        shown["imported_key_allow_rotation"] = json!(import.allow_rotation);
+    }
     let versions = key
         .visible()
         .map(|(number, version)| Ok((number.to_string(), show_version(key, version, context)?)));

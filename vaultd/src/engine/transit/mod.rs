@@ -12,15 +12,19 @@ mod cipher;
 mod encrypt;
 mod export;
 mod hash;
+mod import;
 mod keys;
+mod later;
 mod model;
 mod routes;
 mod secret;
+mod settings;
 mod sign;
 mod signature;
 mod tools;
 mod version;
 
+pub use later::tidy;
 pub use routes::{Call, ROWS};
 pub use tools::{hash, random};
 
@@ -39,9 +43,16 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
         Call::Delete => keys::delete(ctx, view).await,
         Call::Configure => keys::configure(ctx, view).await,
         Call::Rotate => keys::rotate(ctx, view).await,
+        Call::SoftDelete => keys::soft_delete(ctx, view, true).await,
+        Call::SoftRestore => keys::soft_delete(ctx, view, false).await,
+        Call::Import => import::import(ctx, view).await,
+        Call::ImportVersion => import::import_version(ctx, view).await,
+        Call::WrappingKey => import::wrapping_key(view).await,
+        Call::ReadCache => settings::read_cache(view).await,
+        Call::WriteCache => settings::write_cache(ctx, view).await,
         Call::Trim => keys::trim(ctx, view).await,
-        Call::ReadSettings => keys::read_settings(view).await,
-        Call::WriteSettings => keys::write_settings(ctx, view).await,
+        Call::ReadSettings => settings::read(view).await,
+        Call::WriteSettings => settings::write(ctx, view).await,
         Call::Export => export::export(ctx, view).await,
         Call::Backup => backup::backup(ctx, view).await,
         Call::Restore => backup::restore(ctx, view).await,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use vault_crypto::System;
+use vault_crypto::{Random, System};
 use zeroize::Zeroizing;
 
 use super::version::{HMAC_KEY, KeyType, Version};
@@ -12,6 +12,7 @@ use crate::core::fault::Fault;
 
 /// Where the keys are listed.
 pub(super) const FOLDER: &str = "keys";
+pub(super) const ROTATING: &str = "rotating";
 
 /// Letters, digits, `_`, `-` and `.`; a letter, digit or `_` at both ends. Case matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,11 @@ impl KeyName {
     pub(super) fn row(&self) -> String {
         format!("{FOLDER}/{}", self.0)
     }
+
+    /// There as long as the key rotates by itself.
+    fn rotation_row(&self) -> String {
+        format!("{ROTATING}/{}", self.0)
+    }
 }
 
 /// When a backup was taken or brought back, and the latest version at that time.
@@ -66,7 +72,7 @@ pub(super) struct Key {
     pub exportable: bool,
     pub allow_plaintext_backup: bool,
     pub deletion_allowed: bool,
-    /// Seconds; 0 for never. Checked when the key is used.
+    /// Seconds; 0 for never. Checked when the key is used, and in the background.
     pub auto_rotate_period: u64,
     /// Bytes; only of keys of type `hmac`.
     pub hmac_size: usize,
@@ -79,6 +85,18 @@ pub(super) struct Key {
     pub versions: Vec<Version>,
     pub backed_up: Option<Moment>,
     pub restored: Option<Moment>,
+    /// Of a key that was made elsewhere.
+    #[serde(default)]
+    pub import: Option<Import>,
+    /// Out of use until it is restored.
+    #[serde(default)]
+    pub soft_deleted: bool,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Import {
+    /// Whether this engine may add versions of its own.
+    pub allow_rotation: bool,
 }
 
 impl Key {
@@ -100,7 +118,25 @@ impl Key {
                 "the key has too many versions: raise its minimum versions and trim it",
             ));
         }
-        Ok(view.put_bytes(&name.row(), &*text).await?)
+        view.put_bytes(&name.row(), &*text).await?;
+        match self.auto_rotate_period {
+            0 => Ok(view.delete(&name.rotation_row()).await?),
+            _ => Ok(view.put(&name.rotation_row(), &()).await?),
+        }
+    }
+
+    pub(super) async fn remove(view: &mut View<'_>, name: &KeyName) -> Result<(), Fault> {
+        view.delete(&name.row()).await?;
+        Ok(view.delete(&name.rotation_row()).await?)
+    }
+
+    pub(super) fn check_use(&self) -> Result<(), Fault> {
+        match self.soft_deleted {
+            true => Err(Fault::invalid(
+                "the key is soft-deleted: restore it with keys/NAME/soft-delete-restore",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// More bytes than the key has as JSON: a buffer that grows would leave key material in freed
@@ -115,20 +151,28 @@ impl Key {
     }
 
     /// Adds a version. RSA is generated off the thread that serves other requests.
-    pub(super) async fn rotate(&mut self, ctx: &Ctx<'_>) -> Result<(), Fault> {
-        let version = new_version(self.kind, self.hmac_size, ctx).await?;
+    pub(super) async fn rotate(
+        &mut self,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<(), Fault> {
+        let version = new_version(self.kind, self.hmac_size, now, random).await?;
         self.versions.push(version);
         Ok(())
     }
 
     /// Rotates if the time has come; true if it did.
-    pub(super) async fn rotate_if_due(&mut self, ctx: &Ctx<'_>) -> Result<bool, Fault> {
+    pub(super) async fn rotate_if_due(
+        &mut self,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<bool, Fault> {
         let newest = self.versions.last().map(|version| version.created);
-        let age = newest.map_or(0, |created| ctx.now().duration_since(created).as_secs());
+        let age = newest.map_or(0, |created| now.duration_since(created).as_secs());
         let due = self.auto_rotate_period > 0
             && u64::try_from(age).is_ok_and(|age| age >= self.auto_rotate_period);
         if due {
-            self.rotate(ctx).await?;
+            self.rotate(now, random).await?;
         }
         Ok(due)
     }
@@ -189,33 +233,15 @@ impl Key {
 pub(super) async fn new_version(
     kind: KeyType,
     hmac_size: usize,
-    ctx: &Ctx<'_>,
+    now: Timestamp,
+    random: &dyn Random,
 ) -> Result<Version, Fault> {
-    let (now, size) = (ctx.now(), hmac_size.max(HMAC_KEY));
+    let size = hmac_size.max(HMAC_KEY);
     if kind.rsa_size().is_none() {
-        return Version::generate(kind, size, now, ctx.random);
+        return Version::generate(kind, size, now, random);
     }
     // The library draws the primes itself; only the HMAC key is drawn here.
     tokio::task::spawn_blocking(move || Version::generate(kind, size, now, &System))
         .await
         .map_err(|_| Fault::Internal("key generation was interrupted"))?
-}
-
-/// Settings of the engine.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct Settings {
-    /// Encrypting never creates a key.
-    pub disable_upsert: bool,
-}
-
-impl Settings {
-    const ROW: &str = "settings";
-
-    pub(super) async fn load(view: &mut View<'_>) -> Result<Settings, Fault> {
-        Ok(view.get(Settings::ROW).await?.unwrap_or_default())
-    }
-
-    pub(super) async fn store(&self, view: &mut View<'_>) -> Result<(), Fault> {
-        Ok(view.put(Settings::ROW, self).await?)
-    }
 }

@@ -12,6 +12,13 @@ pub enum Call {
     Delete,
     Configure,
     Rotate,
+    SoftDelete,
+    SoftRestore,
+    Import,
+    ImportVersion,
+    WrappingKey,
+    ReadCache,
+    WriteCache,
     Trim,
     ReadSettings,
     WriteSettings,
@@ -33,6 +40,8 @@ const CREATE: &str = "type derived convergent_encryption exportable allow_plaint
     auto_rotate_period key_size context";
 const CONFIGURE: &str = "min_decryption_version min_encryption_version deletion_allowed exportable \
     allow_plaintext_backup auto_rotate_period";
+const IMPORT: &str = "ciphertext hash_function type allow_rotation derived exportable \
+    allow_plaintext_backup auto_rotate_period context key_size public_key convergent_encryption";
 const ENCRYPT: &str = "plaintext context key_version nonce associated_data batch_input type \
     convergent_encryption partial_failure_response_code";
 const DECRYPT: &str =
@@ -54,6 +63,13 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Delete, "keys/{name}", Call::Delete, "", "Delete a key with all its versions for good."),
     Row::new(Verb::Write, "keys/{name}/config", Call::Configure, CONFIGURE, "Change what a key allows."),
     Row::new(Verb::Write, "keys/{name}/rotate", Call::Rotate, "", "Add a version to a key."),
+    Row::new(Verb::Write, "keys/{name}/import", Call::Import, IMPORT, "Bring a key that was made elsewhere."),
+    Row::new(Verb::Write, "keys/{name}/import_version", Call::ImportVersion, "ciphertext hash_function public_key version", "Bring another version of an imported key."),
+    Row::new(Verb::Read, "wrapping_key", Call::WrappingKey, "", "The public key under which keys are brought."),
+    Row::new(Verb::Delete, "keys/{name}/soft-delete", Call::SoftDelete, "", "Put a key out of use."),
+    Row::new(Verb::Write, "keys/{name}/soft-delete-restore", Call::SoftRestore, "", "Put a key back into use."),
+    Row::new(Verb::Read, "cache-config", Call::ReadCache, "", "Read the cache size that was set."),
+    Row::new(Verb::Write, "cache-config", Call::WriteCache, "size", "Set the cache size; keys are not cached here."),
     Row::new(Verb::Write, "keys/{name}/trim", Call::Trim, "min_available_version", "Remove old versions of a key for good."),
     Row::new(Verb::Read, "config/keys", Call::ReadSettings, "", "Read the settings of the engine."),
     Row::new(Verb::Write, "config/keys", Call::WriteSettings, "disable_upsert", "Change the settings of the engine."),
