@@ -198,9 +198,12 @@ async fn with_fields(session: &Session, args: &Args) -> Outcome<Value> {
         }
         "kubernetes" => {
             if !fields.contains_key("jwt") {
-                let token = Process::default().file(POD_TOKEN.as_ref())?;
-                let token =
-                    String::from_utf8(token).map_err(|_| plain("the pod's token is not text"))?;
+                let token = std::fs::read_to_string(POD_TOKEN).map_err(|_| {
+                    local(
+                        "this is no pod: it has no service account token",
+                        "give jwt=@FILE",
+                    )
+                })?;
                 fields.insert("jwt".into(), token.trim().into());
             }
             format!("auth/{mount}/login")

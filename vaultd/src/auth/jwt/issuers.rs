@@ -268,3 +268,6 @@ pub(super) async fn discover(outbound: &Outbound, place: &Place) -> Result<Provi
     }
     Ok(provider)
 }
+
+#[cfg(test)]
+mod tests;
