@@ -73,7 +73,12 @@ pub async fn run(
     match (call, prepared) {
         (Call::Login, Prepared::Token(proof)) => login::login(ctx, proof, view).await,
         (Call::AuthUrl, Prepared::AuthUrl(url)) => {
-            Ok(Reply::json(serde_json::json!({ "auth_url": url })))
+            let reply = Reply::json(serde_json::json!({ "auth_url": url }));
+            Ok(match url.starts_with('?') {
+                true => reply
+                    .warn("the provider has no authorization_endpoint: nobody can be sent there"),
+                false => reply,
+            })
         }
         (Call::Callback, Prepared::IdToken(answered)) => oidc::login(ctx, answered, view).await,
         (Call::WriteConfig, Prepared::Config(checked)) => config::write(checked, view).await,

@@ -75,9 +75,9 @@ pub(super) async fn auth_url(
         ));
     }
     let provider = provider(ctx, &config, outside).await?;
-    let door = provider
-        .authorization_endpoint
-        .ok_or_else(|| Fault::invalid("the provider has no authorization_endpoint"))?;
+    // Without a door Vault answers the query alone, and clients count on it.
+    let door = provider.authorization_endpoint;
+    let door = door.as_ref().map_or("", Url::as_str);
     let sealed = State::new(ctx, name.as_str(), &redirect_uri)?.seal(ctx)?;
     let challenge = vault_crypto::sha256(sealed.verifier.as_bytes());
     let scopes = [&["openid".to_owned()], &role.oidc_scopes[..]]
@@ -99,12 +99,8 @@ pub(super) async fn auth_url(
     if role.max_age > 0 {
         fields.push(("max_age", &max_age));
     }
-    let mark = if door.as_str().contains('?') {
-        '&'
-    } else {
-        '?'
-    };
-    Ok(format!("{}{mark}{}", door.as_str(), form(&fields)))
+    let mark = if door.contains('?') { '&' } else { '?' };
+    Ok(format!("{door}{mark}{}", form(&fields)))
 }
 
 /// Exactly one of those, but on loopback with any port (RFC 8252, 7.3).
