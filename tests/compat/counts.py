@@ -22,7 +22,8 @@ EXPECTED = {
     "v1/test_approle.py": (8, 8),
     "api/auth_methods/test_cert.py": (28, 28),
     "v1/test_integration.py": (25, 25),
-    "v1/test_system_backend.py": (24, 24),
+    "v1/test_system_backend.py": (27, 27),
+    "api/system_backend/test_audit.py": (3, 3),
     "api/system_backend/test_auth.py": (2, 2),
     "api/system_backend/test_policy.py": (4, 4),
     "api/system_backend/test_init.py": (2, 2),
@@ -42,9 +43,6 @@ EXPECTED = {
 DESELECTED = {
     "v1/test_integration.py::IntegrationTest::test_auth_gcp_alternate_mount_point_with_no_client_token_exception": "GCP logins",
     "v1/test_system_backend.py::TestSystemBackend::test_read_lease": "PKI",
-    "v1/test_system_backend.py::TestSystemBackend::test_audit_backend_manipulation": "audit devices over the API",
-    "v1/test_system_backend.py::TestSystemBackend::test_audit_hash_0_hash_returned": "audit devices over the API",
-    "v1/test_system_backend.py::TestSystemBackend::test_audit_hash_1_audit_backend_not_enabled": "audit devices over the API",
 }
 
 

@@ -423,8 +423,9 @@ fn every_config_key_is_documented_with_its_default() {
         matches!(long.listeners[0].tls, TlsConfig::Files { .. }),
         "certificate files are shown"
     );
-    // The two that have no fixed default.
+    // Those that have no fixed default.
     long.cluster_name = None;
+    long.audit_folder = None;
     long.listeners.clone_from(&short.listeners);
     assert_eq!(
         format!("{short:?}"),

@@ -163,22 +163,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("async runtime")
 }
 
-fn logging(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    // Failing means that a test harness has set one up already.
-    let _ = match config.log_json {
-        true => log.json().try_init(),
-        false => log.with_ansi(false).try_init(),
-    };
-}
-
 async fn serve(config: Config) -> Result<()> {
-    logging(&config);
+    crate::log::start(&config.log_level, config.log_json);
     for refused in crate::memory::protect() {
         tracing::warn!("{refused}");
     }
@@ -210,6 +196,7 @@ async fn dev(
     let address: SocketAddr = listen.parse().context("--listen: expected IP:PORT")?;
     let mut config = Config {
         storage: StorageConfig::Memory,
+        audit_folder: Some(std::env::temp_dir()),
         log_level: "warn".to_owned(),
         ..Config::default()
     };
@@ -227,7 +214,7 @@ async fn dev(
     config
         .listeners
         .extend(extra.into_iter().flat_map(|extra| extra.listeners));
-    logging(&config);
+    crate::log::start(&config.log_level, config.log_json);
     let server = Server::start(&config).await?;
     let made = operator::start_dev(&server.core, root_token.map(Zeroizing::new)).await?;
     let (address, tls) = server.addresses[0];

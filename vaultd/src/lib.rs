@@ -19,6 +19,7 @@ pub mod core;
 pub mod engine;
 pub mod http;
 pub mod jose;
+pub mod log;
 pub mod memory;
 pub mod outbound;
 pub mod server;

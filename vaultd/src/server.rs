@@ -89,6 +89,7 @@ impl Server {
             cluster_name,
             ttl: config.ttl,
             allow_generate_root: config.allow_generate_root,
+            audit_folder: config.audit_folder.clone(),
         };
         let mut core = Core::new(storage, audit, Arc::clone(&clock), random, settings);
         core.transit = config
@@ -209,7 +210,7 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 
 fn audit(devices: &[AuditConfig], clock: &Clock) -> Result<Broker> {
     if devices.is_empty() {
-        return Ok(Broker::discard());
+        return Ok(Broker::discard(Arc::clone(clock)));
     }
     let devices = devices.iter().map(|device| match device {
         AuditConfig::File { path, strict } => DeviceConfig::File {

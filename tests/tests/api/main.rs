@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod approle;
+mod audit_devices;
 mod bad_input;
 mod batch;
 mod cert;
@@ -19,10 +20,12 @@ mod nobody;
 mod oidc;
 mod oidc_tokens;
 mod policy;
+mod quotas;
 mod routes;
 mod search;
 mod setup;
 mod ssh;
+mod sys_rest;
 mod system;
 mod tokens;
 mod transit;

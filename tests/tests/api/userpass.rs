@@ -239,3 +239,44 @@ fn a_bound_network_is_checked_after_the_password() {
         "permission denied"
     );
 }
+
+#[test]
+fn a_mount_has_lockout_rules_of_its_own() {
+    let vault = with_users(&["alice"]);
+    let tune = |config: Value| {
+        let body = json!({ "user_lockout_config": config });
+        vault.root("POST", "sys/auth/userpass/tune", body)
+    };
+    tune(json!({"lockout_threshold": "2", "lockout_duration": "1h", "lockout_counter_reset_duration": 600}))
+        .expect(204);
+    let shown = vault.root("GET", "sys/auth/userpass/tune", Value::Null);
+    for (name, value) in [
+        ("user_lockout_threshold", json!(2)),
+        ("user_lockout_duration", json!(3600)),
+        ("user_lockout_counter_reset_duration", json!(600)),
+        ("user_lockout_disable", json!(false)),
+    ] {
+        assert_eq!(shown.data()[name], value, "{name}");
+    }
+    for _ in 0..2 {
+        login(&vault, "alice", "no").expect(400);
+    }
+    login(&vault, "alice", "alice-right").expect(403);
+    for bad in [
+        json!({"lockout_threshold": -1}),
+        json!({"lockout_threshold": "many"}),
+        json!({"threshold": 1}),
+    ] {
+        tune(bad).expect(400);
+    }
+    let elsewhere = json!({"user_lockout_config": {"lockout_disable": true}});
+    vault
+        .root("POST", "sys/auth/token/tune", elsewhere)
+        .expect(400);
+    tune(json!({"lockout_disable": true})).expect(204);
+    login(&vault, "alice", "alice-right").expect(200);
+    for _ in 0..8 {
+        login(&vault, "alice", "no").expect(400);
+    }
+    login(&vault, "alice", "alice-right").expect(200);
+}

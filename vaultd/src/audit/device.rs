@@ -27,6 +27,8 @@ pub(super) enum Goal {
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct DeviceStatus {
     pub name: String,
+    /// Under which it was added while the server runs; empty for one of the config.
+    pub label: String,
     pub kind: &'static str,
     pub healthy: bool,
     /// Why not.
@@ -176,9 +178,9 @@ impl Device {
 impl DeviceConfig {
     pub(super) fn name(&self) -> String {
         match self {
-            DeviceConfig::File { path, .. } | DeviceConfig::Unix { path } => {
-                path.display().to_string()
-            }
+            DeviceConfig::File { path, .. }
+            | DeviceConfig::Confined { path }
+            | DeviceConfig::Unix { path } => path.display().to_string(),
             DeviceConfig::Stdout => "stdout".to_owned(),
             DeviceConfig::Tcp { address } => address.clone(),
         }
@@ -186,7 +188,7 @@ impl DeviceConfig {
 
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            DeviceConfig::File { .. } => "file",
+            DeviceConfig::File { .. } | DeviceConfig::Confined { .. } => "file",
             DeviceConfig::Stdout => "stdout",
             DeviceConfig::Unix { .. } | DeviceConfig::Tcp { .. } => "socket",
         }

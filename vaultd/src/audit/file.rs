@@ -9,9 +9,14 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use vault_audit::{Line, Link, MAX_LINE, Mark};
+
+/// Attempts at a file that somebody else still writes to.
+const PATIENCE: u32 = 75;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,8 @@ pub enum OpenError {
     Foreign,
     #[error("another process writes to it; stop that one or name another file")]
     Busy,
+    #[error("it is not a plain file")]
+    NotAFile,
     #[error("it was changed by someone else while vaultd ran; move it away and reopen")]
     Changed,
 }
@@ -49,6 +56,23 @@ pub(super) enum Tail {
         /// Bytes of a torn last line that were removed.
         cut: u64,
     },
+}
+
+/// The same for a place that was not chosen by who runs the server: nothing but a plain file.
+pub(super) fn open_regular(path: &Path) -> Result<Opened, OpenError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_file() => return Err(OpenError::NotAFile),
+        _ => {}
+    }
+    // Whoever had it last may be about to let go of it.
+    for _ in 0..PATIENCE {
+        match open(path) {
+            Err(OpenError::Busy) => std::thread::sleep(PAUSE),
+            Ok(opened) if !opened.regular => return Err(OpenError::NotAFile),
+            outcome => return outcome,
+        }
+    }
+    Err(OpenError::Busy)
 }
 
 /// Opens or creates the file. Blocks while a pipe has no reader.

@@ -6,6 +6,7 @@
 //! Does not promise: that an accepted record survives a power loss (`Broker::durable` and
 //! strict devices do).
 
+mod added;
 mod device;
 mod devices;
 mod entry;
@@ -37,6 +38,7 @@ pub use entry::{
 pub use file::OpenError;
 pub use value::{Data, Hashed, Hmac, HmacMap, Public};
 
+use added::AddedDevices;
 use device::Goal;
 use devices::Devices;
 
@@ -59,6 +61,10 @@ pub enum DeviceConfig {
         path: PathBuf,
         /// Accepted means durable: answers wait for the disk.
         strict: bool,
+    },
+    /// A plain file that somebody chose over the API.
+    Confined {
+        path: PathBuf,
     },
     Stdout,
     /// A stream socket; every connection begins a chain of its own.
@@ -115,7 +121,9 @@ type Keyring = Arc<RwLock<Option<Keys>>>;
 /// One for the process; exists while sealed too.
 pub struct Broker {
     devices: Devices,
+    added: AddedDevices,
     keys: Keyring,
+    clock: Clock,
     deadline: Duration,
 }
 
@@ -133,28 +141,58 @@ impl Broker {
         let devices = Devices::open(config, &keys, &clock, PATIENCE)?;
         Ok(Broker {
             devices,
+            added: AddedDevices::default(),
             keys,
+            clock,
             deadline: DEADLINE,
         })
     }
 
     /// Accepts everything and writes nothing: for dev mode.
-    pub fn discard() -> Broker {
+    pub fn discard(clock: Clock) -> Broker {
         Broker {
             devices: Devices::none(),
+            added: AddedDevices::default(),
             keys: Keyring::default(),
+            clock,
             deadline: DEADLINE,
         }
+    }
+
+    /// Adds a device under a label; one with this label that is there stays. It gets what is recorded
+    /// from now on, and neither refuses nor delays anything.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn add(&self, label: &str, config: DeviceConfig) -> Result<(), AuditError> {
+        if self.added.has(label) {
+            return Ok(());
+        }
+        let (keys, clock) = (Arc::clone(&self.keys), Arc::clone(&self.clock));
+        // Opening may block.
+        let opened = tokio::task::spawn_blocking(move || {
+            Devices::open(vec![config], &keys, &clock, PATIENCE)
+        });
+        let devices = opened.await.unwrap_or(Err(AuditError::NoDevice))?;
+        self.added.add(label, devices);
+        Ok(())
+    }
+
+    /// Takes away a device that was added; false if there is none with this label.
+    pub fn remove(&self, label: &str) -> bool {
+        self.added.remove(label)
     }
 
     /// After unsealing: values can be HMACed and checkpoints signed.
     pub fn unlock(&self, keys: Keys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(keys);
         self.devices.checkpoint();
+        self.added.checkpoint();
     }
 
     /// Before sealing: signs and syncs what is there, then drops the keys, which wipes them.
     pub async fn lock(&self) {
+        self.added.checkpoint();
         let ticket = self.devices.checkpoint();
         let goal = Goal::Everywhere;
         let all = Waiting {
@@ -195,12 +233,14 @@ impl Broker {
     /// Hands a record to every device and does not wait. `line` is one JSON object without a
     /// newline, as the `encode` functions make it.
     pub fn append(&self, line: &[u8]) -> Ticket {
+        self.added.append(line);
         Ticket(self.devices.append(line, true))
     }
 
     /// As [`append`](Self::append), for a record that a later one of the same request is going to
     /// follow: it is written with that one, or within a second. Saves a wake-up.
     pub fn append_lazily(&self, line: &[u8]) -> Ticket {
+        self.added.append(line);
         Ticket(self.devices.append(line, false))
     }
 
@@ -257,11 +297,14 @@ impl Broker {
     /// Opens the files anew, after they were rotated. A new file begins where the old ended.
     pub fn reopen(&self) {
         self.devices.reopen();
+        self.added.reopen();
     }
 
-    /// One for each device, in the order of the configuration.
+    /// One for each device, in the order of the configuration; then those that were added.
     pub fn status(&self) -> Vec<DeviceStatus> {
-        self.devices.status()
+        let mut all = self.devices.status();
+        all.extend(self.added.status());
+        all
     }
 
     /// Those request ids that have no request record in the last 16 MiB of the first file:

@@ -26,12 +26,17 @@ impl Sink {
     pub(super) fn open(config: &DeviceConfig) -> Result<(Sink, Tail), OpenError> {
         let fresh = Tail::Empty { cut: 0 };
         Ok(match config {
-            DeviceConfig::File { path, .. } => {
+            DeviceConfig::File { path, .. } | DeviceConfig::Confined { path } => {
+                let only_files = matches!(config, DeviceConfig::Confined { .. });
                 let Opened {
                     file,
                     regular,
                     tail,
-                } = file::open(path)?;
+                } = if only_files {
+                    file::open_regular(path)
+                } else {
+                    file::open(path)
+                }?;
                 if regular {
                     file::sync_parent(path)?;
                 }

@@ -403,12 +403,12 @@ async fn recovery_names_the_requests_that_are_not_in_the_file() {
     write(&broker, 0..5).await;
     let ids = ["id-1".to_owned(), "id-9".to_owned()];
     assert_eq!(broker.missing(&ids), ["id-9"]);
-    assert_eq!(Broker::discard().missing(&ids), ids);
+    assert_eq!(Broker::discard(clock()).missing(&ids), ids);
 }
 
 #[tokio::test]
 async fn hmac_needs_the_keys_and_dev_mode_accepts_everything() {
-    let broker = Broker::discard();
+    let broker = Broker::discard(clock());
     assert_eq!(broker.hmac(b"x"), None);
     broker.unlock(keys());
     assert!(broker.hmac(b"x").unwrap().starts_with("hmac-sha256:"));
@@ -441,4 +441,74 @@ async fn a_file_changed_by_someone_else_is_not_continued() {
         "{error}"
     );
     assert_ne!(check(&path).problem.map(|p| p.kind), Some(Kind::Torn));
+}
+
+fn confined(path: &Path) -> DeviceConfig {
+    DeviceConfig::Confined {
+        path: path.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_comes_later_has_what_comes_after_it_and_signs_when_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let broker = Broker::discard(clock());
+    broker.unlock(keys());
+    // Begun before there was any device, ended after.
+    let begun = broker.append(&line(1));
+    broker.add("first/", confined(&first)).await.unwrap();
+    let ended = broker.append(&line(2));
+    broker.accepted_both(begun, ended).await.unwrap();
+    broker.add("second/", confined(&second)).await.unwrap();
+    write(&broker, 3..6).await;
+    assert!(broker.remove("first/"));
+    assert!(!broker.remove("first/"));
+    write(&broker, 6..9).await;
+    broker.lock().await;
+    let ids = |path: &Path| -> Vec<u64> {
+        let text = std::fs::read_to_string(path).unwrap();
+        (0..10)
+            .filter(|id| text.contains(&format!("\"id-{id}\"")))
+            .collect()
+    };
+    // Nobody waits for these devices but this test.
+    let settled =
+        |path: &Path, last: u64| ids(path).contains(&last) && check(path).unsigned_tail == 0;
+    let until = Instant::now() + Duration::from_secs(20);
+    while !(settled(&first, 5) && settled(&second, 8)) && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ids(&first), [2, 3, 4, 5]);
+    assert_eq!(ids(&second), [3, 4, 5, 6, 7, 8]);
+    for path in [&first, &second] {
+        let report = check(path);
+        assert_eq!((report.problem, report.unsigned_tail), (None, 0));
+    }
+}
+
+#[tokio::test]
+async fn only_a_plain_file_of_ours_can_be_added() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::discard(clock());
+    let foreign = dir.path().join("foreign");
+    std::fs::write(&foreign, "somebody's notes\n").unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&foreign, &link).unwrap();
+    for path in [
+        pipe(dir.path()),
+        foreign.clone(),
+        link,
+        dir.path().to_owned(),
+    ] {
+        assert!(broker.add("x/", confined(&path)).await.is_err(), "{path:?}");
+    }
+    assert!(broker.status().is_empty());
+    assert_eq!(
+        std::fs::read_to_string(&foreign).unwrap(),
+        "somebody's notes\n"
+    );
+    // Nothing is left that could refuse a record.
+    let ticket = broker.append(&line(1));
+    broker.accepted(ticket).await.unwrap();
 }

@@ -82,7 +82,10 @@ impl Writer {
     /// The first opening; false if there is no point in going on.
     pub(super) fn start(&mut self, opening: Opening) -> bool {
         let opened = self.open();
-        let regular = matches!(self.device().config, super::DeviceConfig::File { .. });
+        let regular = matches!(
+            self.device().config,
+            super::DeviceConfig::File { .. } | super::DeviceConfig::Confined { .. }
+        );
         let refused = opened.is_err() && regular;
         // A collector that is not there yet must not keep the server from starting.
         match opened {

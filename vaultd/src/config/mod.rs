@@ -22,6 +22,8 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     pub storage: StorageConfig,
     pub audit: Vec<AuditConfig>,
+    /// Where devices that are enabled over the API may write; without it none can be enabled.
+    pub audit_folder: Option<PathBuf>,
     pub cluster_name: Option<String>,
     /// The Vault level that is reported to clients: plain `X.Y.Z`.
     pub compat_version: String,
@@ -71,6 +73,7 @@ impl Default for Config {
             listeners: Vec::new(),
             storage: StorageConfig::Memory,
             audit: Vec::new(),
+            audit_folder: None,
             cluster_name: None,
             compat_version: "1.16.3".to_owned(),
             ttl: SystemTtl {
@@ -119,6 +122,13 @@ impl Config {
                     listener.address
                 );
             }
+        }
+        if self
+            .audit_folder
+            .as_ref()
+            .is_some_and(|dir| !dir.is_absolute())
+        {
+            bail!("audit_folder: expected an absolute path");
         }
         let parts: Vec<&str> = self.compat_version.split('.').collect();
         if parts.len() != 3 || parts.iter().any(|part| part.parse::<u32>().is_err()) {

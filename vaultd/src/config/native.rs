@@ -25,6 +25,7 @@ struct File {
     #[serde(default)]
     allow_generate_root: bool,
     verify_every: Option<String>,
+    audit_folder: Option<PathBuf>,
     listener: OneOrMany<Listener>,
     seal: Option<seal::Section>,
     storage: Storage,
@@ -123,6 +124,7 @@ pub fn parse(text: &str) -> Result<Config> {
             .collect::<Result<_>>()?,
         storage,
         audit,
+        audit_folder: file.audit_folder,
         cluster_name: file.cluster_name,
         compat_version: file.compat_version.unwrap_or(default.compat_version),
         ttl: SystemTtl {

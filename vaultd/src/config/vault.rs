@@ -56,6 +56,10 @@ pub fn parse(text: &str) -> Result<Config> {
             strict: false,
         });
     }
+    // What is in memory is for trying things out, as in dev mode.
+    if matches!(config.storage, StorageConfig::Memory) {
+        config.audit_folder.get_or_insert_with(std::env::temp_dir);
+    }
     Ok(config)
 }
 
@@ -103,6 +107,7 @@ fn top_level(config: &mut Config, entry: &Entry) -> Result<()> {
                 }
             }
         }
+        "audit_folder" => config.audit_folder = entry.value.as_str().map(PathBuf::from),
         "default_lease_ttl" => config.ttl.default = duration(&entry.value)?,
         "max_lease_ttl" => config.ttl.max = duration(&entry.value)?,
         "cluster_name" => config.cluster_name = entry.value.as_str().map(str::to_owned),

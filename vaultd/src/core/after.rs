@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::reply::{After, Reply};
 use super::retry::committed;
-use super::revoke::{Children, revoke};
+use super::revoke::{Children, revoke, revoke_all};
 use super::unsealed::Unsealed;
-use super::{Core, accessors, identity, lease, mount, token};
-use crate::barrier::Window;
+use super::{Core, audit_device, identity, lease, mount, quota, token};
 
 pub async fn carry_out(
-    _core: &Core,
+    core: &Core,
     vault: &Arc<Unsealed>,
     mut reply: Reply,
 ) -> Result<Reply, Fault> {
@@ -21,6 +20,7 @@ pub async fn carry_out(
         // Done by the core when the request no longer holds the gate open.
         Some(After::Seal) => reply.after = Some(After::Seal),
         Some(After::Cors) => vault.reload_cors().await?,
+        Some(After::Quotas) => quota::reload(vault).await?,
         Some(After::Policies) => vault.policies_changed(),
         Some(After::Groups) => vault.memberships.changed(),
         Some(After::DeleteEntities(ids)) => identity::delete_all(vault, &ids).await?,
@@ -47,6 +47,8 @@ pub async fn carry_out(
                 ending,
             ))),
         },
+        Some(After::AuditEnabled(device)) => audit_device::open(core, vault, &device).await?,
+        Some(After::AuditDisabled(label)) => drop(core.audit.remove(&label)),
         Some(After::RevokeMount(number)) => {
             vault.reload_mounts().await?;
             revoke_issued_by(vault, number).await?;
@@ -58,20 +60,24 @@ pub async fn carry_out(
 
 /// Revokes every token that a login mount issued.
 async fn revoke_issued_by(vault: &Unsealed, number: u64) -> Result<(), Fault> {
-    let accessors = accessors::list(&mut vault.barrier.begin(), &Window::default()).await?;
-    for accessor in accessors {
-        let mut tx = vault.barrier.begin();
-        let Some(id) = token::by_accessor(&mut tx, &accessor).await? else {
-            continue;
-        };
-        if token::get(&mut tx, &id)
-            .await?
-            .is_some_and(|token| token.mount == number)
-        {
-            revoke(vault, &id, Children::Revoke).await?;
+    let mut walk = lease::Walk::below("");
+    while let Some((_, entries)) = walk.next(&mut vault.barrier.begin()).await? {
+        let ids = entries.iter().filter_map(lease::fingerprint).collect();
+        revoke_all(vault, &issued_by(vault, number, ids).await?).await?;
+    }
+    let endless = token::endless(&mut vault.barrier.begin()).await?;
+    revoke_all(vault, &issued_by(vault, number, endless).await?).await
+}
+
+async fn issued_by(vault: &Unsealed, number: u64, ids: Vec<String>) -> Result<Vec<String>, Fault> {
+    let mut found = Vec::new();
+    for id in ids {
+        let token = token::find_by_id(&vault.barrier, &id).await?;
+        if token.is_some_and(|token| token.mount == number) {
+            found.push(id);
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Deletes what a removed mount stored, in small commits, then the mark that says so.

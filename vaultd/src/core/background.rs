@@ -7,14 +7,10 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::mount::Mount;
 use super::retry::committed;
-use super::revoke::{Children, revoke};
 use super::system;
-use super::token::DueToken;
 use super::unsealed::Unsealed;
-use super::{Core, dispatch};
+use super::{Core, dispatch, expiry};
 
-const EXPIRY_TICK: Duration = Duration::from_millis(500);
-const EXPIRY_BATCH: usize = 256;
 const JOURNAL_TICK: Duration = Duration::from_millis(250);
 const TIDY_TICK: Duration = Duration::from_secs(30);
 const VERIFY_TICK: Duration = Duration::from_millis(500);
@@ -23,36 +19,10 @@ const NAMED_MAX: usize = 20;
 
 /// Starts the loops; they end with the runtime.
 pub fn start(core: &Arc<Core>, verify_every: Duration) {
-    tokio::spawn(expire(Arc::clone(core)));
+    tokio::spawn(expiry::run(Arc::clone(core)));
     tokio::spawn(trim_journal(Arc::clone(core)));
     tokio::spawn(tidy(Arc::clone(core)));
     tokio::spawn(verify(Arc::clone(core), verify_every));
-}
-
-async fn expire(core: Arc<Core>) {
-    loop {
-        tokio::time::sleep(EXPIRY_TICK).await;
-        let Ok(vault) = core.gate.enter() else {
-            continue;
-        };
-        if let Err(fault) = expire_due(&core, &vault).await {
-            tracing::warn!(%fault, "expiry: will be tried again");
-        }
-    }
-}
-
-/// Revokes what is due, a bounded number at a time so that requests are not starved.
-async fn expire_due(core: &Core, vault: &Unsealed) -> Result<(), Fault> {
-    let now = u64::try_from((core.clock)().as_millisecond()).unwrap_or(0);
-    for due in vault.barrier.due(now, EXPIRY_BATCH).await? {
-        let Ok(payload) = serde_json::from_slice::<DueToken>(&due.payload) else {
-            continue;
-        };
-        revoke(vault, &payload.token, Children::Revoke).await?;
-        // A due time whose token is gone already would stay forever.
-        committed!(vault, |tx| Ok(tx.delete_due(due.at_ms, &due.id).await?))?;
-    }
-    Ok(())
 }
 
 /// Journal rows go once the audit devices have what they hold on stable storage.
@@ -83,6 +53,9 @@ async fn tidy(core: Arc<Core>) {
         let Ok(vault) = core.gate.enter() else {
             continue;
         };
+        if let Err(fault) = system::rotate_if_due(&vault, (core.clock)()).await {
+            tracing::warn!(%fault, "key rotation: will be tried again");
+        }
         let mounts = vault.mounts.load_full();
         for mount in mounts.iter() {
             if let Err(fault) = tidy_mount(&core, &vault, mount).await {

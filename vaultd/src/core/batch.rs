@@ -103,6 +103,7 @@ fn parts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Vec<Part>, Fault> {
             client_chain: ctx.request.client_chain.clone(),
             now: ctx.request.now,
             help: false,
+            standing: Default::default(),
         };
         Ok(Part {
             resolved: dispatch::resolve(&mounts, &request),

@@ -125,7 +125,7 @@ pub fn status_of(outcome: &Result<Reply, Fault>) -> u16 {
             Fault::Gone(_) => 410,
             Fault::TooLarge => 413,
             Fault::MediaType(_) => 415,
-            Fault::Limited { .. } => 429,
+            Fault::Limited { .. } | Fault::Quota { .. } => 429,
             Fault::Sealed => 503,
             Fault::Conflict
             | Fault::Damaged(_)

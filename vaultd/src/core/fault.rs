@@ -44,6 +44,13 @@ pub enum Fault {
     /// 429, to be tried again after this many seconds.
     #[error("too many requests")]
     Limited { retry_after: u64 },
+    /// 429: a quota refuses it.
+    #[error("{text}")]
+    Quota {
+        text: String,
+        /// Seconds, if waiting helps.
+        retry_after: Option<u64>,
+    },
     /// 503.
     #[error("Vault is sealed")]
     Sealed,

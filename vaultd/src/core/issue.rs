@@ -6,6 +6,7 @@ use vault_proto::{Auth, Sensitive};
 use super::fault::Fault;
 use super::login::{Login, TokenKind};
 use super::mount::Mount;
+use super::quota;
 use super::reply::Reply;
 use super::request::Request;
 use super::standing::texts;
@@ -122,9 +123,14 @@ pub async fn login(
         mount: mount.number,
         ..Token::new(request.now)
     };
+    let place = match token.batch {
+        true => None,
+        false => quota::reserve(vault, mount, &token.path, &token.role).await?,
+    };
     let issued = vault.tokens.issue(tx, token, None, vault.random()).await?;
     Ok(Reply {
         warnings,
+        place,
         ..answer(issued, &added, request.now)
     })
 }

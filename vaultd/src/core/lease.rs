@@ -9,14 +9,20 @@ use std::sync::Weak;
 
 use super::fault::Fault;
 use super::mount::{MountTable, reserved};
+use super::quota::Scope;
 use super::retry::committed;
-use super::revoke::{Children, revoke};
+use super::revoke::revoke_all;
 use super::token::{self, Token};
 use super::unsealed::Unsealed;
 use crate::barrier::{Cursor, Tx, Window};
 
 pub fn id_of(fingerprint: &str, token: &Token) -> String {
     format!("{}/h{fingerprint}", token.path.trim_matches('/'))
+}
+
+/// The token's fingerprint in the name of an entry.
+pub fn fingerprint(entry: impl AsRef<str>) -> Option<String> {
+    entry.as_ref().strip_prefix('h').map(str::to_owned)
 }
 
 /// The token of a lease id, with its fingerprint.
@@ -33,7 +39,8 @@ pub async fn find(tx: &mut Tx, lease: &str) -> Result<Option<(String, Token)>, F
     Ok(found.map(|token| (fingerprint.to_owned(), token)))
 }
 
-fn folder(prefix: &str) -> String {
+/// Where the leases below a path are listed.
+pub fn folder(prefix: &str) -> String {
     match prefix.trim_matches('/') {
         "" => "lease".to_owned(),
         prefix => format!("lease/{prefix}"),
@@ -61,6 +68,27 @@ pub async fn count(tx: &mut Tx, mounts: &MountTable) -> Result<BTreeMap<String, 
     Ok(counts)
 }
 
+/// Live leases that a quota is about. Reads every entry below its mount, a page at a time.
+pub async fn live(vault: &Unsealed, scope: &Scope) -> Result<u64, Fault> {
+    let mut walk = Walk::below(&scope.mount);
+    let mut live = 0;
+    while let Some((folder, names)) = walk.next(&mut vault.barrier.begin()).await? {
+        let path = folder.strip_prefix("lease/").unwrap_or_default();
+        if !scope.has_path(path) {
+            continue;
+        }
+        if scope.role.is_empty() {
+            live += names.len() as u64;
+            continue;
+        }
+        for fingerprint in names.iter().filter_map(|name| name.strip_prefix('h')) {
+            let token = token::find_by_id(&vault.barrier, fingerprint).await?;
+            live += u64::from(token.is_some_and(|token| token.role == scope.role));
+        }
+    }
+    Ok(live)
+}
+
 /// A way through the tree of leases that holds one page of it.
 pub(super) struct Walk {
     folders: Vec<(String, Cursor)>,
@@ -79,6 +107,8 @@ impl Walk {
         tx: &mut Tx,
     ) -> Result<Option<(String, Vec<String>)>, Fault> {
         while let Some((folder, mut cursor)) = self.folders.pop() {
+            // There may be a million of them, and others want to be served.
+            tokio::task::yield_now().await;
             let names = tx.view(reserved::TOKENS).page(&folder, &mut cursor).await?;
             if names.is_empty() {
                 continue;
@@ -156,9 +186,8 @@ async fn end_some(vault: &Unsealed, walk: &mut Walk) -> Result<bool, Fault> {
     let Some((_, leases)) = walk.next(&mut vault.barrier.begin()).await? else {
         return Ok(false);
     };
-    for fingerprint in leases.iter().filter_map(|lease| lease.strip_prefix('h')) {
-        revoke(vault, fingerprint, Children::Revoke).await?;
-    }
+    let fingerprints: Vec<String> = leases.iter().filter_map(fingerprint).collect();
+    revoke_all(vault, &fingerprints).await?;
     Ok(true)
 }
 

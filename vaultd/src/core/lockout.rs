@@ -9,14 +9,37 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::token::plus;
 
-const THRESHOLD: u32 = 5;
-/// How long a name stays locked, and after which quiet time its count starts anew.
-const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 const NAMES_MAX: usize = 100_000;
+
+/// When a mount locks a name. Durations in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LockoutRules {
+    /// Wrong passwords in a row that lock a name.
+    pub threshold: u32,
+    /// How long it stays locked.
+    pub duration: u64,
+    /// The quiet time after which the count starts anew.
+    pub counter_reset: u64,
+    pub disable: bool,
+}
+
+impl Default for LockoutRules {
+    fn default() -> LockoutRules {
+        LockoutRules {
+            threshold: 5,
+            duration: 900,
+            counter_reset: 900,
+            disable: false,
+        }
+    }
+}
 
 type Key = (u64, String);
 
@@ -24,16 +47,26 @@ type Key = (u64, String);
 struct Tries {
     failed: u32,
     running: u32,
-    last: Timestamp,
+    locked_until: Option<Timestamp>,
+    /// When the count starts anew.
+    fresh_at: Timestamp,
 }
 
 impl Tries {
     fn over(&self, now: Timestamp) -> bool {
-        self.running == 0 && self.last.checked_add(WINDOW).is_ok_and(|end| end <= now)
+        self.running == 0 && !self.locked(now) && self.fresh_at <= now
     }
 
     fn locked(&self, now: Timestamp) -> bool {
-        self.failed >= THRESHOLD && self.last.checked_add(WINDOW).is_ok_and(|end| now < end)
+        self.locked_until.is_some_and(|end| now < end)
+    }
+
+    fn renew(&mut self, now: Timestamp) {
+        let was_locked = self.locked_until.is_some_and(|end| end <= now);
+        if was_locked || self.fresh_at <= now {
+            self.failed = 0;
+            self.locked_until = None;
+        }
     }
 }
 
@@ -47,6 +80,7 @@ pub struct Lockouts {
 pub struct Attempt<'l> {
     lockouts: &'l Lockouts,
     key: Key,
+    rules: LockoutRules,
     now: Timestamp,
 }
 
@@ -57,8 +91,24 @@ impl Lockouts {
 
     /// Begins an attempt; `name` must be canonical. 403 if the name is locked, 429 if as many
     /// attempts as may still fail are under way.
-    pub fn begin(&self, mount: u64, name: &str, now: Timestamp) -> Result<Attempt<'_>, Fault> {
+    pub fn begin(
+        &self,
+        mount: u64,
+        name: &str,
+        rules: LockoutRules,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, Fault> {
         let key = (mount, name.to_owned());
+        // Made only when it is admitted: dropping one ends an attempt.
+        let attempt = |key| Attempt {
+            lockouts: self,
+            key,
+            rules,
+            now,
+        };
+        if rules.disable {
+            return Ok(attempt(key));
+        }
         let mut names = self.names();
         if names.len() >= NAMES_MAX && !names.contains_key(&key) {
             names.retain(|_, tries| !tries.over(now));
@@ -70,18 +120,14 @@ impl Lockouts {
         if tries.locked(now) {
             return Err(Fault::Forbidden("permission denied".to_owned()));
         }
-        if tries.over(now) {
-            tries.failed = 0;
+        if tries.running == 0 {
+            tries.renew(now);
         }
-        if tries.failed + tries.running >= THRESHOLD {
+        if tries.failed + tries.running >= rules.threshold {
             return Err(Fault::Limited { retry_after: 1 });
         }
         tries.running += 1;
-        Ok(Attempt {
-            lockouts: self,
-            key,
-            now,
-        })
+        Ok(attempt(key))
     }
 
     /// Names that are locked now, sorted.
@@ -97,16 +143,23 @@ impl Lockouts {
     pub fn unlock(&self, mount: u64, name: &str) {
         if let Some(tries) = self.names().get_mut(&(mount, name.to_owned())) {
             tries.failed = 0;
+            tries.locked_until = None;
         }
     }
 }
 
 impl Attempt<'_> {
     pub fn failed(self) {
+        if self.rules.disable {
+            return;
+        }
         let mut names = self.lockouts.names();
         if let Some(tries) = names.get_mut(&self.key) {
             tries.failed = tries.failed.saturating_add(1);
-            tries.last = self.now;
+            tries.fresh_at = plus(self.now, self.rules.counter_reset);
+            if tries.failed >= self.rules.threshold {
+                tries.locked_until = Some(plus(self.now, self.rules.duration));
+            }
         }
     }
 
@@ -117,6 +170,9 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        if self.rules.disable {
+            return;
+        }
         let mut names = self.lockouts.names();
         if let Some(tries) = names.get_mut(&self.key) {
             tries.running = tries.running.saturating_sub(1);
@@ -131,6 +187,11 @@ impl Drop for Attempt<'_> {
 mod tests {
     #![expect(clippy::unwrap_used)]
     use super::*;
+    use jiff::SignedDuration;
+
+    fn begin(lockouts: &Lockouts, minutes: i64) -> Result<Attempt<'_>, Fault> {
+        lockouts.begin(1, "alice", LockoutRules::default(), at(minutes))
+    }
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
@@ -138,15 +199,12 @@ mod tests {
 
     fn fail(lockouts: &Lockouts, times: u32, minutes: i64) {
         for _ in 0..times {
-            lockouts.begin(1, "alice", at(minutes)).unwrap().failed();
+            begin(lockouts, minutes).unwrap().failed();
         }
     }
 
     fn refused(lockouts: &Lockouts, minutes: i64) -> bool {
-        matches!(
-            lockouts.begin(1, "alice", at(minutes)),
-            Err(Fault::Forbidden(_))
-        )
+        matches!(begin(lockouts, minutes), Err(Fault::Forbidden(_)))
     }
 
     #[test]
@@ -157,7 +215,11 @@ mod tests {
         fail(&lockouts, 1, 0);
         assert!(refused(&lockouts, 14));
         assert_eq!(lockouts.locked(at(14)), [(1, "alice".to_owned())]);
-        assert!(lockouts.begin(2, "alice", at(0)).is_ok());
+        assert!(
+            lockouts
+                .begin(2, "alice", LockoutRules::default(), at(0))
+                .is_ok()
+        );
         assert!(!refused(&lockouts, 15));
         fail(&lockouts, 4, 15);
         assert!(!refused(&lockouts, 15));
@@ -167,7 +229,7 @@ mod tests {
     fn success_or_an_operator_forgets_failures() {
         let lockouts = Lockouts::default();
         fail(&lockouts, 4, 0);
-        lockouts.begin(1, "alice", at(0)).unwrap().succeeded();
+        begin(&lockouts, 0).unwrap().succeeded();
         fail(&lockouts, 4, 0);
         assert!(!refused(&lockouts, 0));
         fail(&lockouts, 1, 0);
@@ -179,11 +241,37 @@ mod tests {
     #[test]
     fn attempts_at_once_are_no_more_than_attempts_in_turn() {
         let lockouts = Lockouts::default();
-        let begun: Vec<_> = (0..100)
-            .filter_map(|_| lockouts.begin(1, "alice", at(0)).ok())
-            .collect();
+        let begun: Vec<_> = (0..100).filter_map(|_| begin(&lockouts, 0).ok()).collect();
         assert_eq!(begun.len(), 5);
         begun.into_iter().for_each(Attempt::failed);
         assert!(refused(&lockouts, 0));
+    }
+
+    #[test]
+    fn a_mount_has_rules_of_its_own() {
+        let lockouts = Lockouts::default();
+        let strict = LockoutRules {
+            threshold: 2,
+            duration: 60,
+            counter_reset: 600,
+            disable: false,
+        };
+        let begin = |rules, minutes| lockouts.begin(1, "alice", rules, at(minutes));
+        begin(strict, 0).unwrap().failed();
+        // Not yet quiet for long enough.
+        begin(strict, 9).unwrap().failed();
+        assert!(begin(strict, 9).is_err());
+        // The lock is over before the count would be.
+        begin(strict, 10).unwrap().failed();
+        begin(strict, 21).unwrap().failed();
+        assert!(begin(strict, 21).is_ok(), "quiet for ten minutes");
+        let off = LockoutRules {
+            disable: true,
+            ..strict
+        };
+        for _ in 0..10 {
+            begin(off, 30).unwrap().failed();
+        }
+        assert!(lockouts.locked(at(30)).is_empty());
     }
 }

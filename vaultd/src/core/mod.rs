@@ -3,6 +3,7 @@
 
 pub mod accessors;
 pub mod after;
+pub mod audit_device;
 pub mod authenticate;
 pub mod authorise;
 pub mod autoseal;
@@ -16,6 +17,7 @@ pub mod denials;
 pub mod dispatch;
 pub mod envelope;
 pub mod events;
+pub mod expiry;
 pub mod fault;
 pub mod gate;
 pub mod help;
@@ -28,6 +30,7 @@ pub mod meter;
 pub mod mount;
 pub mod operator;
 pub mod pipeline;
+pub mod quota;
 pub mod record;
 pub mod reply;
 pub mod request;
@@ -44,6 +47,7 @@ pub mod unsealed;
 pub mod why;
 pub mod wrapping;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -74,6 +78,8 @@ pub struct Settings {
     pub cluster_name: String,
     pub ttl: SystemTtl,
     pub allow_generate_root: bool,
+    /// Where audit devices that are enabled over the API may write.
+    pub audit_folder: Option<PathBuf>,
 }
 
 /// The server without its listeners.
@@ -94,6 +100,8 @@ pub struct Core {
     pub meter: meter::Meter,
     /// Unseals without shares.
     pub transit: Option<autoseal::Transit>,
+    /// When the process began to serve.
+    pub started: Timestamp,
     operators: operator::Operators,
     /// Tells connections that the vault was sealed.
     sealed: watch::Sender<()>,
@@ -112,6 +120,7 @@ impl Core {
             gate: Gate::default(),
             storage,
             audit,
+            started: clock(),
             clock,
             random,
             settings,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use vault_crypto::{Random, random_base62, uuid_v4};
 
 use super::fault::Fault;
+use super::lockout::LockoutRules;
 use crate::barrier::{Tx, View};
 
 /// Reserved numbers of views that no mount may have.
@@ -101,6 +102,8 @@ pub struct MountConfig {
     pub audit_non_hmac_response_keys: Vec<String>,
     pub passthrough_request_headers: Vec<String>,
     pub allowed_response_headers: Vec<String>,
+    /// Of methods with passwords; `None` is the default.
+    pub lockout: Option<LockoutRules>,
 }
 
 /// One mount.
@@ -247,6 +250,19 @@ impl Mount {
         }
         if self.kind.is_auth() {
             tune.insert("token_type".into(), json!(self.token_type()));
+        }
+        if let Some(rules) = &self.config.lockout {
+            for (name, value) in [
+                ("user_lockout_threshold", json!(rules.threshold)),
+                ("user_lockout_duration", json!(rules.duration)),
+                (
+                    "user_lockout_counter_reset_duration",
+                    json!(rules.counter_reset),
+                ),
+                ("user_lockout_disable", json!(rules.disable)),
+            ] {
+                tune.insert(name.into(), value);
+            }
         }
         self.show_optional(&mut tune);
         tune

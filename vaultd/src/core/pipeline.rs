@@ -3,6 +3,7 @@
 //! ```text
 //! gate         sealed? 503. Otherwise a guard that sealing waits for
 //! resolve      path -> mount and row; decides nothing
+//! admit        address within its rate limit? 429
 //! authenticate presented token -> Caller
 //! authorise    Caller + path + capability -> Permit
 //! audit.open   before any effect; denials too
@@ -26,7 +27,7 @@ use super::reply::Reply;
 use super::request::{Request, Verb};
 use super::route::Access;
 use super::unsealed::Unsealed;
-use super::{Core, after, issue, revoke, wrapping};
+use super::{Core, after, issue, quota, revoke, wrapping};
 use crate::policy::Capability;
 
 const ATTEMPTS: u32 = 32;
@@ -35,6 +36,11 @@ const ATTEMPTS: u32 = 32;
 pub async fn serve(core: &Core, request: &Request) -> Result<Reply, Fault> {
     let vault = core.gate.enter()?;
     let resolved = dispatch::resolve(&vault.mounts.load(), request);
+    if vault.quotas.load().limit_rates()
+        && let Err(refused) = Box::pin(quota::admit(&vault, &resolved, request)).await
+    {
+        return Box::pin(turn_away(core, &vault, &resolved, request, refused)).await;
+    }
     let identity = identify(&vault, &resolved, request).await;
     let caller = identity.as_ref().ok().and_then(Option::as_ref);
     let recorder = Recorder::new(core, &vault, request, &resolved, caller);
@@ -57,6 +63,25 @@ pub async fn serve(core: &Core, request: &Request) -> Result<Reply, Fault> {
     }
     recorder.close(&outcome).await?;
     outcome
+}
+
+/// Over a rate limit. Not recorded unless an operator wants it: records of a flood are a flood too,
+/// and nothing was looked at.
+async fn turn_away(
+    core: &Core,
+    vault: &Unsealed,
+    resolved: &Resolved,
+    request: &Request,
+    refused: Fault,
+) -> Result<Reply, Fault> {
+    if vault.quotas.load().audits_refusals() {
+        let recorder = Recorder::new(core, vault, request, resolved, None);
+        recorder.open_without_effect(verb_name(request.verb), Some(&refused));
+        let outcome = Err(refused);
+        recorder.close(&outcome).await?;
+        return outcome;
+    }
+    Err(refused)
 }
 
 /// Who is asking, if the row wants to know. Paths that lead nowhere are told only to callers.
@@ -120,7 +145,7 @@ async fn attempts(
                     false => tx.validate().await,
                 }
                 .map_err(Fault::from)
-                .map(|()| reply)
+                .map(|()| reply.stored())
             }
             Err(fault) => Err(fault),
         };
@@ -295,7 +320,9 @@ async fn carry_out(
     }
     match request.wrap_ttl {
         Some(ttl) if reply.has_content() => {
-            Box::pin(wrapping::wrap(vault, tx, reply, ttl, request)).await
+            let place = reply.place.take();
+            let wrapped = Box::pin(wrapping::wrap(vault, tx, reply, ttl, request)).await?;
+            Ok(Reply { place, ..wrapped })
         }
         _ => Ok(reply),
     }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::audit_device::AuditDevice;
 use super::fault::Fault;
 use super::lease::Ending;
 use super::login::Login;
+use super::quota::Reservation;
 
 /// The `data` of an answer.
 #[derive(Default, Clone)]
@@ -42,6 +44,7 @@ pub enum After {
     DeleteEntities(Vec<String>),
     /// What web pages may do changed.
     Cors,
+    Quotas,
     /// Seal, once this request is over.
     Seal,
     /// Revoke these tokens with all that hangs off them.
@@ -53,6 +56,10 @@ pub enum After {
         ending: Ending,
         wait: bool,
     },
+    /// Open this audit device; if it cannot be opened, it is as if it had not been asked for.
+    AuditEnabled(AuditDevice),
+    /// Let go of the audit device with this label.
+    AuditDisabled(String),
     /// This login mount is gone: revoke what it issued.
     RevokeMount(u64),
 }
@@ -79,6 +86,8 @@ pub struct Reply {
     pub mount_type: &'static str,
     /// What core does once the transaction is committed.
     pub after: Option<After>,
+    /// A place in a budget of leases, until the lease is stored.
+    pub place: Option<Reservation>,
     /// Set by core when the answer was wrapped.
     pub wrap_info: Option<Box<vault_proto::WrapInfo>>,
 }
@@ -151,6 +160,15 @@ impl Reply {
             || self.auth.is_some()
             || self.wrap_info.is_some()
             || self.text.is_some()
+    }
+
+    /// What the answer tells of is committed.
+    #[must_use]
+    pub fn stored(mut self) -> Reply {
+        if let Some(place) = self.place.take() {
+            place.keep();
+        }
+        self
     }
 
     #[must_use]

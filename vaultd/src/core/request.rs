@@ -1,7 +1,7 @@
 //! A request after the edge: parsed once, typed, canonical.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::body::Body;
 use super::fault::Fault;
+use super::quota::Standing;
 
 /// What the client asked for. POST and PUT are one verb; LIST is also `GET ?list=true`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +91,8 @@ pub struct Request {
     pub now: Timestamp,
     /// `?help=1`.
     pub help: bool,
+    /// What a rate limit leaves to the caller, for the answer's headers.
+    pub standing: OnceLock<Standing>,
 }
 
 impl Request {
@@ -108,6 +111,7 @@ impl Request {
             remote: IpAddr::from(std::net::Ipv4Addr::LOCALHOST),
             now,
             help: false,
+            standing: Default::default(),
             client_chain: Default::default(),
         })
     }

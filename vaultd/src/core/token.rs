@@ -333,14 +333,20 @@ pub async fn take_use(tx: &mut Tx, id: &str) -> Result<Option<Token>, Fault> {
 
 /// Removes the token's own rows. Children and cubbyhole are the caller's: see `revoke`.
 pub async fn remove(tx: &mut Tx, id: &str, token: &Token) -> Result<(), Fault> {
+    remove_alone(tx, id, token).await?;
+    // Whatever hangs off the token is removed after; should the server stop before, this row says so.
+    let mut view = tx.view(reserved::TOKENS);
+    Ok(view.put(&format!("revoking/{id}"), &()).await?)
+}
+
+/// The same for a token off which nothing hangs.
+pub async fn remove_alone(tx: &mut Tx, id: &str, token: &Token) -> Result<(), Fault> {
     let mut view = tx.view(reserved::TOKENS);
     view.delete_unlisted(&id_row(id)).await?;
     view.delete(&shelf(id, token)).await?;
     if let Some(parent) = &token.parent {
         view.delete(&format!("child/{parent}/{id}")).await?;
     }
-    // Whatever hangs off the token is removed after; should the server stop before, this row says so.
-    view.put(&format!("revoking/{id}"), &()).await?;
     if let Some(end) = token.expires {
         tx.delete_due(millis(end), &due_id(id)).await?;
     }

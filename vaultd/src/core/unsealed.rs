@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::identity::Memberships;
 use super::issue::SystemTtl;
 use super::mount::{MountTable, reserved};
+use super::quota::Quotas;
 use super::standing::Standings;
 use super::token::TokenKeys;
 use crate::barrier::{Barrier, BarrierError, SealRecord};
@@ -23,6 +24,7 @@ pub struct Unsealed {
     pub root: Key<32>,
     pub mounts: ArcSwap<MountTable>,
     pub cors: ArcSwap<Option<Cors>>,
+    pub quotas: ArcSwap<Quotas>,
     pub tokens: TokenKeys,
     /// Fingerprints of values of methods that must be found but not stored.
     pub method_prf: Prf,
@@ -51,7 +53,9 @@ impl Unsealed {
         let mut tx = barrier.begin();
         let mounts = MountTable::load(&mut tx).await?;
         let cors = Cors::load(&mut tx).await?;
+        let quotas = Quotas::load(&mut tx, &Quotas::default()).await?;
         Ok(Unsealed {
+            quotas: ArcSwap::from_pointee(quotas),
             cors: ArcSwap::from_pointee(cors),
             tokens: TokenKeys::new(keyring.prf(Label::Token), keyring.purpose_key(Label::Batch)),
             method_prf: keyring.prf(Label::Approle),

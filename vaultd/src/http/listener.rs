@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::cors::{self, Verdict};
 use super::receive::receive;
-use super::respond::{respond, respond_at_once};
+use super::respond::{respond, respond_at_once, tell_standing};
 use super::stream::{self, Sent};
 use crate::core::Core;
 use crate::core::fault::Fault;
@@ -190,21 +190,33 @@ async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> S
     }
     let head = received.head;
     let request = received.request;
-    let outcome = if matches!(request.verb, Verb::Read | Verb::List) {
+    let (outcome, standing) = if matches!(request.verb, Verb::Read | Verb::List) {
         let served = pin!(AssertUnwindSafe(core.handle(&request)).catch_unwind());
-        in_time(served).await.map(Result::ok)
+        let served = in_time(served).await.map(Result::ok);
+        (served, request.standing.get().copied())
     } else {
         // What has an effect runs on a task of its own and is finished even if the client hangs up: an
         // effect always gets its closing audit record.
-        let served = tokio::spawn(async move { core.handle(&request).await });
-        in_time(served).await.map(Result::ok)
+        let served = tokio::spawn(async move {
+            let outcome = core.handle(&request).await;
+            (outcome, request.standing.into_inner())
+        });
+        match in_time(served).await {
+            Some(Ok((outcome, standing))) => (Some(Some(outcome)), standing),
+            Some(Err(_)) => (Some(None), None),
+            None => (None, None),
+        }
     };
     let outcome = match outcome {
         Some(Some(outcome)) => outcome,
         Some(None) => Err(Fault::Internal("the request failed inside the server")),
         None => Err(Fault::Internal("the request took too long")),
     };
-    respond(outcome, &id, head).map(body::Either::Left)
+    let mut answer = respond(outcome, &id, head);
+    if let Some(standing) = standing {
+        tell_standing(&mut answer, standing);
+    }
+    answer.map(body::Either::Left)
 }
 
 /// `None` if it takes longer than a request may. No timer for what is ready at once.

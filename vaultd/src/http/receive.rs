@@ -1,5 +1,6 @@
 //! An HTTP request -> a typed request, or the answer that it gets at once.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request as HttpRequest, header};
@@ -104,6 +105,7 @@ pub async fn receive(
         client_chain: peer.chain,
         now,
         help,
+        standing: OnceLock::new(),
     };
     let last = || {
         parts

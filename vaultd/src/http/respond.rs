@@ -8,6 +8,7 @@ use serde_json::json;
 use super::receive::Refused;
 use crate::core::envelope::{self, status_of};
 use crate::core::fault::Fault;
+use crate::core::quota::Standing;
 use crate::core::reply::Reply;
 use crate::engine::kv2;
 
@@ -64,14 +65,30 @@ fn refuse(fault: &Fault, status: u16, request_id: &str, head: bool) -> Answer {
     {
         response.headers_mut().insert("x-vault-request-id", id);
     }
-    if let Fault::Limited { retry_after } = fault {
+    let retry_after = match fault {
+        Fault::Limited { retry_after } => Some(*retry_after),
+        Fault::Quota { retry_after, .. } => *retry_after,
+        _ => None,
+    };
+    if let Some(seconds) = retry_after {
         response
             .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     finish(response)
+}
+
+/// How much the caller's rate limit leaves, on every answer that is under one.
+pub fn tell_standing(answer: &mut Answer, standing: Standing) {
+    for (name, value) in [
+        ("x-ratelimit-limit", standing.limit),
+        ("x-ratelimit-remaining", standing.remaining),
+        ("x-ratelimit-reset", standing.reset),
+    ] {
+        answer.headers_mut().insert(name, HeaderValue::from(value));
+    }
 }
 
 pub fn respond_at_once(refused: Refused, request_id: &str) -> Answer {

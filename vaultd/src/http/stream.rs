@@ -129,6 +129,7 @@ impl Follow {
             client_chain: None,
             now: (self.core.clock)(),
             help: false,
+            standing: Default::default(),
         };
         let reply = self.core.handle(&request).await?;
         let Data::Map(data) = reply.data else {

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use vault_crypto::Prf;
+
 use super::model::{
     Credential, Role, RoleName, RoleRef, SecretId, fingerprint, role_id_row, secret_id_row,
 };
@@ -65,6 +67,15 @@ async fn find_role(
     let name = index.map_or_else(|| NOBODY.to_owned(), |index| index.name);
     let role: Option<Role> = view.get(&format!("role/{name}")).await?;
     Ok(role.map(|role| (name, role)))
+}
+
+/// The name of the role that a role id stands for; empty if there is none.
+pub async fn role_of_login(body: &Body, prf: &Prf, view: &mut View<'_>) -> Result<String, Fault> {
+    let Some(role_id) = presented(body, "role_id")? else {
+        return Ok(String::new());
+    };
+    let index: Option<RoleRef> = view.get(&role_id_row(prf, role_id.expose())).await?;
+    Ok(index.map(|index| index.name).unwrap_or_default())
 }
 
 /// A role that is bound to networks only. From elsewhere it looks as if it did not exist, since

@@ -23,9 +23,10 @@ pub(super) async fn prove(
 ) -> Result<Prepared, Fault> {
     let name = UserName::parse(ctx.param("name"))?;
     let password = Password::required(ctx.body())?;
+    let rules = ctx.mount.config.lockout.unwrap_or_default();
     let attempt = outside
         .lockouts
-        .begin(ctx.mount.number, name.as_str(), ctx.now())?;
+        .begin(ctx.mount.number, name.as_str(), rules, ctx.now())?;
     let user: Option<User> = view.get(&name.row()).await?;
     let stored = user.as_ref().map(|user| user.hash.parse()).transpose()?;
     let right = outside

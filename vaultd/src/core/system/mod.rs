@@ -1,22 +1,28 @@
 //! The `sys/*` operations, an engine like any other except that it sees all of the vault.
 
 mod about;
+mod absent;
 mod audit;
 mod capabilities;
 mod keys;
 mod leases;
 mod lockouts;
+mod loggers;
 mod metrics;
 mod mounts;
 mod openapi;
 mod password_policy;
+mod plugins;
 mod policies;
+mod quotas;
+mod rotation;
 mod routes;
 mod tune;
 mod ui;
 
 use super::context::Ctx;
 use super::fault::Fault;
+use super::quota::{LEASES, RATE};
 use super::reply::Data;
 use super::reply::{After, Reply};
 use super::request::Request;
@@ -28,6 +34,7 @@ use crate::engine::transit;
 
 pub use about::note_version;
 pub use keys::mount_of;
+pub use rotation::rotate_if_due;
 pub use routes::{Call, ROWS};
 
 /// The operation of a path that answers while sealed.
@@ -67,6 +74,7 @@ pub async fn run(
         | Call::SealStatus
         | Call::Unseal
         | Call::Health
+        | Call::SealBackendStatus
         | Call::Leader => operator::serve(core, call, ctx.request).await,
         Call::Seal => Ok(Reply {
             after: Some(After::Seal),
@@ -160,10 +168,44 @@ pub async fn run(
         Call::LeaseIrrevocable => leases::list_irrevocable(ctx),
         Call::Batch | Call::Search | Call::Events => Err(Fault::Internal("nothing was prepared")),
         Call::Why => why::read(vault, ctx).await,
-        Call::AuditList => Ok(audit::list(core)),
+        Call::AuditList => audit::list(core, tx).await,
         Call::AuditHash => audit::hash(core, ctx),
-        Call::AuditEnable => audit::enable(ctx),
-        Call::AuditDisable => audit::disable(),
+        Call::AuditEnable => audit::enable(core, ctx, tx).await,
+        Call::AuditDisable => audit::disable(core, ctx, tx).await,
+        Call::RateList => quotas::list(ctx, tx, RATE).await,
+        Call::RateRead => quotas::read_rate(ctx, tx).await,
+        Call::RateWrite => quotas::write_rate(vault, ctx, tx).await,
+        Call::RateDelete => quotas::delete(ctx, tx, RATE).await,
+        Call::LeaseQuotaList => quotas::list(ctx, tx, LEASES).await,
+        Call::LeaseQuotaRead => quotas::read_leases(vault, ctx, tx).await,
+        Call::LeaseQuotaWrite => quotas::write_leases(vault, ctx, tx).await,
+        Call::LeaseQuotaDelete => quotas::delete(ctx, tx, LEASES).await,
+        Call::QuotaSettingsRead => quotas::read_settings(tx).await,
+        Call::QuotaSettingsWrite => quotas::write_settings(ctx, tx).await,
+        Call::RotationRead => rotation::read(tx).await,
+        Call::RotationWrite => rotation::write(ctx, tx).await,
+        Call::PluginCatalog => plugins::catalog(core),
+        Call::PluginList => plugins::list(ctx),
+        Call::PluginRead => plugins::read(core, ctx),
+        Call::PluginRefused => plugins::refuse(),
+        Call::HaStatus => Ok(absent::ha_status(core)),
+        Call::Replication => Ok(absent::replication()),
+        Call::Experiments => Ok(absent::experiments()),
+        Call::LicenceFeatures => Ok(absent::licence_features()),
+        Call::Namespaces => Ok(absent::namespaces()),
+        Call::CountRequests => Ok(absent::request_counters(core)),
+        Call::Activity => Ok(absent::activity()),
+        Call::ActivitySettings => Ok(absent::activity_settings()),
+        Call::AuditedHeaders => Ok(absent::audited_headers()),
+        Call::AuditedHeadersRefused => absent::refuse_audited_headers(),
+        Call::UiHeaders => Err(Fault::Missing),
+        Call::UiHeadersRefused => absent::refuse_ui_headers(),
+        Call::UiHeadersDeleted => Ok(Reply::none()),
+        Call::ProfilesRefused => absent::refuse_profiles(),
+        Call::LogsRefused => absent::refuse_logs(),
+        Call::LoggersRead => Ok(loggers::read()),
+        Call::LoggersWrite => loggers::write(ctx),
+        Call::LoggersRevert => Ok(loggers::revert()),
     }
 }
 

@@ -32,6 +32,30 @@ impl Table {
         })
     }
 
+    /// Types that can be mounted, of those that clients of Vault may ask about.
+    pub fn types(self) -> Vec<&'static str> {
+        const ASKED: [&str; 16] = [
+            "approle",
+            "cert",
+            "github",
+            "jwt",
+            "kubernetes",
+            "ldap",
+            "oidc",
+            "userpass",
+            "aws",
+            "database",
+            "kv",
+            "pki",
+            "rabbitmq",
+            "ssh",
+            "totp",
+            "transit",
+        ];
+        let known = |name: &&str| self.kind(name, None).is_some();
+        ASKED.into_iter().filter(known).collect()
+    }
+
     fn known(self) -> &'static str {
         match self {
             Table::Engines => {

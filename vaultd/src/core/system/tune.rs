@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::lockout::LockoutRules;
 use crate::core::mount::{self, Kind, Mount, reserved};
 use crate::core::reply::{After, Reply};
 use crate::core::unsealed::Unsealed;
@@ -96,6 +97,17 @@ pub fn apply(mount: &mut Mount, body: &Body) -> Result<(), Fault> {
         }
         config.listing_visibility = visibility;
     }
+    if let Some(given) = body.map("user_lockout_config")? {
+        if mount.kind != Kind::Userpass {
+            return Err(Fault::invalid(
+                "tuning of user lockout configuration is for methods with passwords: userpass",
+            ));
+        }
+        config.lockout = Some(lockout(
+            config.lockout.unwrap_or_default(),
+            &as_body(given),
+        )?);
+    }
     if let Some(kind) = body.string("token_type")? {
         crate::core::login::TokenKind::parse(&kind)?;
         config.token_type = kind;
@@ -123,4 +135,41 @@ pub fn apply(mount: &mut Mount, body: &Body) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Absent fields keep their value; 0 is Vault's default.
+fn lockout(mut rules: LockoutRules, body: &Body) -> Result<LockoutRules, Fault> {
+    const KNOWN: [&str; 4] = [
+        "lockout_threshold",
+        "lockout_duration",
+        "lockout_counter_reset_duration",
+        "lockout_disable",
+    ];
+    if body.names().any(|name| !KNOWN.contains(&name)) {
+        return Err(Fault::invalid(format!(
+            "user_lockout_config knows {}",
+            KNOWN.join(", ")
+        )));
+    }
+    let default = LockoutRules::default();
+    let set = |value: u64, default: u64| if value == 0 { default } else { value };
+    if let Some(threshold) = body.int("lockout_threshold")? {
+        let threshold = u32::try_from(threshold)
+            .map_err(|_| Fault::invalid("lockout_threshold cannot be negative"))?;
+        rules.threshold = if threshold == 0 {
+            default.threshold
+        } else {
+            threshold
+        };
+    }
+    if let Some(seconds) = body.seconds("lockout_duration")? {
+        rules.duration = set(seconds, default.duration);
+    }
+    if let Some(seconds) = body.seconds("lockout_counter_reset_duration")? {
+        rules.counter_reset = set(seconds, default.counter_reset);
+    }
+    if let Some(flag) = body.bool("lockout_disable")? {
+        rules.disable = flag;
+    }
+    Ok(rules)
 }

@@ -11,6 +11,7 @@ use crate::core::fault::Fault;
 use crate::core::identity;
 use crate::core::issue::{Asked, answer, first_ttl};
 use crate::core::login::{Alias, TokenKind, parse_policies};
+use crate::core::quota;
 use crate::core::reply::Reply;
 use crate::core::token::{Token, plus};
 use crate::core::unsealed::Unsealed;
@@ -179,12 +180,17 @@ pub async fn run(
         mount: ctx.mount.number,
         ..Token::new(ctx.now())
     };
+    let place = match batch || endless {
+        true => None,
+        false => quota::reserve(vault, ctx.mount, &token.path, &token.role).await?,
+    };
     let issued = vault
         .tokens
         .issue(tx, token, wanted.map(Zeroizing::new), ctx.random)
         .await?;
     Ok(Reply {
         warnings,
+        place,
         ..answer(issued, &added, ctx.now())
     })
 }

@@ -119,6 +119,7 @@ impl Fixture {
             client_chain: None,
             now: self.now,
             help: false,
+            standing: Default::default(),
         }
     }
 

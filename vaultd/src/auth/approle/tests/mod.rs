@@ -75,6 +75,7 @@ impl Fixture {
             client_chain: None,
             now: self.now,
             help: false,
+            standing: Default::default(),
         };
         let ctx = Ctx {
             request: &request,

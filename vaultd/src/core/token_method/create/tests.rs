@@ -39,6 +39,7 @@ fn child(
         client_chain: None,
         now,
         help: false,
+        standing: Default::default(),
     };
     let kind = crate::core::mount::Kind::Token;
     let ctx = Ctx {

@@ -1,0 +1,63 @@
+//! The end of what is due. Due times are an index in storage: neither unsealing nor memory knows how
+//! many there are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::fault::Fault;
+use super::retry::committed;
+use super::revoke::revoke_all;
+use super::token::DueToken;
+use super::unsealed::Unsealed;
+
+const TICK: Duration = Duration::from_millis(500);
+/// Between two batches when there is more: requests come first.
+const BREATH: Duration = Duration::from_millis(1);
+const BATCH: usize = 64;
+
+/// Runs with the server. Each batch enters the gate like a request, so that sealing waits for no more
+/// than one.
+pub async fn run(core: Arc<Core>) {
+    loop {
+        let more = match core.gate.enter() {
+            Err(_) => false,
+            Ok(vault) => end_some(&core, &vault).await.unwrap_or_else(|fault| {
+                tracing::warn!(%fault, "expiry: will be tried again");
+                false
+            }),
+        };
+        tokio::time::sleep(if more { BREATH } else { TICK }).await;
+    }
+}
+
+/// Revokes what is due, a bounded number at a time; true if there may be more.
+async fn end_some(core: &Core, vault: &Unsealed) -> Result<bool, Fault> {
+    let now = u64::try_from((core.clock)().as_millisecond()).unwrap_or(0);
+    let due = vault.barrier.due(now, BATCH).await?;
+    let token = |payload: &[u8]| serde_json::from_slice::<DueToken>(payload).ok();
+    let ids: Vec<String> = due
+        .iter()
+        .filter_map(|due| token(&due.payload).map(|due| due.token))
+        .collect();
+    revoke_all(vault, &ids).await?;
+    // A due time whose token is gone already would stay forever.
+    let left = vault.barrier.due(now, BATCH).await?;
+    let stale: Vec<_> = left
+        .iter()
+        .filter(|left| {
+            due.iter()
+                .any(|due| (due.at_ms, due.id) == (left.at_ms, left.id))
+        })
+        .filter(|left| token(&left.payload).is_some())
+        .collect();
+    for stale in stale.chunks(16) {
+        committed!(vault, |tx| {
+            for due in stale {
+                tx.delete_due(due.at_ms, &due.id).await?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(due.len() == BATCH)
+}
