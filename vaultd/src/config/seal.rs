@@ -130,7 +130,7 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
-    const WHOLE: &str = "address = 'https://a:1'\ntoken = 'file'\nkey_name = 'k'";
+    const WHOLE: &str = "address = 'https://a:1'\ntoken = 'hvs.written'\nkey_name = 'k'";
 
     #[test]
     fn the_environment_of_the_seal_wins_and_that_of_clients_fills_in() {
@@ -142,7 +142,7 @@ mod tests {
         };
         let found = section(WHOLE).settings_with(env).unwrap().unwrap();
         assert_eq!(found.key_name, "other");
-        assert_eq!(found.token.as_ref().unwrap().0.as_str(), "file");
+        assert_eq!(found.token.as_ref().unwrap().0.as_str(), "hvs.written");
         assert_eq!(found.ca_cert.unwrap().to_str(), Some("/ca"));
         assert_eq!(found.mount_path, "transit");
     }
@@ -161,7 +161,7 @@ mod tests {
             assert!(error.contains(named), "{error}");
         }
         let whole = section(WHOLE).settings_with(none).unwrap();
-        assert!(!format!("{whole:?}").contains("file"), "{whole:?}");
+        assert!(!format!("{whole:?}").contains("hvs.written"), "{whole:?}");
         let off = format!("{WHOLE}\ndisabled = true");
         assert!(section(&off).settings_with(none).unwrap().is_none());
         assert!(toml::from_str::<Section>("key = 1").is_err());

@@ -255,36 +255,3 @@ async fn a_dropped_commit_still_happens_and_is_finished_before_close() {
             .is_some()
     );
 }
-
-/// A snapshot keeps the log from being copied away; once it is gone, the log does not grow further.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_has_a_bound_once_no_snapshot_holds_it() {
-    const MIB: u64 = 1 << 20;
-    let dir = TempDir::new().unwrap();
-    let store = Sqlite::open(dir.path()).unwrap();
-    put(&store, "a", vec![0]).await.unwrap();
-    let log = || {
-        let file = dir.path().join("vaultd.db-wal");
-        std::fs::metadata(file).map_or(0, |meta| meta.len()) / MIB
-    };
-    let write = async |number: u8| {
-        put(&store, "a", vec![number; MIB as usize]).await.unwrap();
-    };
-    let mut snapshot = store.snapshot().await.unwrap();
-    let mut written = 0;
-    while log() <= 256 {
-        write(1).await;
-        written += 1;
-        assert!(written < 400, "{}", log());
-    }
-    let seen = snapshot.next().await.unwrap();
-    assert_eq!(&seen[0].val[..], [0], "the snapshot is of its own time");
-    drop(snapshot);
-    let peak = log();
-    for number in 0..=255 {
-        write(number).await;
-    }
-    assert!(log() <= peak + 64 + 2, "{} after {peak}", log());
-    let item = store.get(b"a").await.unwrap().unwrap();
-    assert_eq!((item.val.len() as u64, item.val[0]), (MIB, 255));
-}
