@@ -19,6 +19,7 @@ fn shares() -> Vec<String> {
 
 fn server() -> Fake {
     Fake::start(|asked| match (asked.verb.as_str(), asked.path.as_str()) {
+        ("GET", "sys/seal-status") => (200, json!({"type": "shamir", "sealed": false})),
         ("PUT", "sys/rekey/init") => (
             200,
             json!({"nonce": "n1", "started": true, "required": 1, "progress": 0}),

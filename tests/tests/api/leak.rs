@@ -50,8 +50,13 @@ fn requests(route: &Route) -> Vec<Request> {
     };
     let mut requests = Vec::new();
     for field in &fields {
+        let mut shapes = shapes();
+        if *field == "paths" {
+            // Not malformed: each is a path, of a read that has records of its own.
+            shapes.retain(|shape| *shape != json!([MARKER]) && *shape != json!(MARKER));
+        }
         requests.extend(
-            shapes()
+            shapes
                 .iter()
                 .map(|shape| empty().json(&json!({ *field: shape }))),
         );

@@ -310,7 +310,8 @@ fn parallel_logins_never_pass_the_budget() {
         json!({"path": "auth/approle", "max_leases": 7}),
     );
     let answers = together(40, |_| login(&vault, &ci));
-    assert_eq!(with_status(&answers, 200) + with_status(&answers, 429), 40);
+    let other = answers.iter().find(|a| !matches!(a.status, 200 | 429));
+    assert!(other.is_none(), "{other:?}");
     let listed = vault
         .root("LIST", "sys/leases/lookup/auth/approle/login", Value::Null)
         .expect(200);

@@ -57,7 +57,7 @@ pub enum Inferior {
     MoreWildcards,
     Shorter,
     EarlierText,
-    /// It ranks higher, but covers a LIST only without its trailing slash.
+    /// It covers a LIST only without its trailing slash.
     WithoutSlash,
 }
 
@@ -78,7 +78,8 @@ impl fmt::Display for Inferior {
 impl Rank {
     /// What makes it the lesser of the two.
     pub(super) fn inferior_to(&self, other: &Rank) -> Inferior {
-        if self > other {
+        // Two exact ones cover the same path only as a folder with and without its slash.
+        if self > other || (self.exact && other.exact) {
             Inferior::WithoutSlash
         } else if self.exact != other.exact {
             Inferior::NotExact

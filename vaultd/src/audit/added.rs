@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::DeviceStatus;
+use super::device::Goal;
 use super::devices::Devices;
+use super::{DeviceStatus, Waiting};
 
 struct Added {
     label: String,
@@ -46,6 +47,20 @@ impl AddedDevices {
             kept.cloned().collect::<Vec<_>>()
         });
         before.iter().any(|added| added.label == label)
+    }
+
+    /// Returns when all that work have signed and synced what they have.
+    pub(super) async fn settle(&self) {
+        for added in self.0.load_full().iter() {
+            let ticket = added.devices.checkpoint();
+            let settled = Waiting {
+                devices: &added.devices,
+                first: ticket,
+                last: ticket,
+                goal: Goal::Everywhere,
+            };
+            settled.await;
+        }
     }
 
     pub(super) fn append(&self, line: &[u8]) {

@@ -192,16 +192,15 @@ impl Broker {
 
     /// Before sealing: signs and syncs what is there, then drops the keys, which wipes them.
     pub async fn lock(&self) {
-        self.added.checkpoint();
         let ticket = self.devices.checkpoint();
-        let goal = Goal::Everywhere;
         let all = Waiting {
             devices: &self.devices,
             first: ticket,
             last: ticket,
-            goal,
+            goal: Goal::Everywhere,
         };
-        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        let settled = async { tokio::join!(all, self.added.settle()) };
+        if tokio::time::timeout(PATIENCE, settled).await.is_err() {
             tracing::warn!("sealing did not wait any longer for an audit device that hangs");
         }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = None;

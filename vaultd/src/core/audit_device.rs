@@ -55,7 +55,9 @@ pub fn confine(folder: &Path, given: &str) -> Result<String, Fault> {
         true => given.strip_prefix(folder).map_err(|_| refused())?,
         false => given,
     };
-    let mut parts = inside.components();
+    let mut parts = inside
+        .components()
+        .filter(|part| *part != Component::CurDir);
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(name)), None) => {
             let name = name

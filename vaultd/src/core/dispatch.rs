@@ -1,14 +1,12 @@
 //! From a path to the row that serves it, and from the row to its engine. A closed set: a new kind
 //! does not compile until every match here has its arm.
 
-use std::sync::Arc;
+mod upkeep;
 
-use jiff::Timestamp;
-use vault_crypto::Random;
+use std::sync::Arc;
 
 use super::context::Ctx;
 use super::fault::Fault;
-use super::login::{Renewal, TokenParams};
 use super::mount::{Kind, Mount, MountTable};
 use super::reply::{Data, Reply};
 use super::request::{Request, Verb};
@@ -20,6 +18,8 @@ use super::{Core, identity, system, token_method};
 use crate::auth::{approle, cert, github, jwt, kubernetes, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
+
+pub use upkeep::{renewed, tidy};
 
 /// One operation of one engine or method.
 #[derive(Clone, Copy)]
@@ -201,61 +201,6 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Cert(call) => Box::pin(cert::exists(call, ctx, &mut view)).await,
         Call::Ssh(call) => Box::pin(ssh::exists(call, ctx, &mut view)).await,
         Call::Github(_) | Call::Token(_) | Call::System(_) | Call::Identity(_) => Ok(true),
-    }
-}
-
-/// The settings that the role of a token has now; a role that is gone renews nothing.
-pub async fn renewed(
-    mount: &Mount,
-    renewal: &Renewal<'_>,
-    tx: &mut Tx,
-) -> Result<Option<TokenParams>, Fault> {
-    let mut view = tx.view(mount.number);
-    let found = match mount.kind {
-        Kind::Approle => approle::renewed(renewal.role, &mut view).await?,
-        Kind::Userpass => userpass::renewed(renewal.role, &mut view).await?,
-        Kind::Jwt | Kind::Oidc => jwt::renewed(renewal.role, &mut view).await?,
-        Kind::Kubernetes => kubernetes::renewed(renewal.role, &mut view).await?,
-        Kind::Github => github::renewed(&mut view).await?,
-        Kind::Cert => Box::pin(cert::renewed(renewal, &mut view)).await?,
-        Kind::Ssh => Box::pin(ssh::renewed(renewal, &mut view)).await?,
-        Kind::Kv1
-        | Kind::Transit
-        | Kind::Totp
-        | Kind::Kv2
-        | Kind::Cubbyhole
-        | Kind::System
-        | Kind::Identity
-        | Kind::Token => return Ok(None),
-    };
-    let gone = "the role that issued the token no longer exists: log in again";
-    found.map(Some).ok_or_else(|| Fault::invalid(gone))
-}
-
-/// Clears a little of what writes left for later; true if there is more.
-pub async fn tidy(
-    mount: &Mount,
-    now: Timestamp,
-    random: &dyn Random,
-    tx: &mut Tx,
-) -> Result<bool, Fault> {
-    let mut view = tx.view(mount.number);
-    match mount.kind {
-        Kind::Kv2 => kv2::tidy(&mut view).await,
-        Kind::Approle => approle::tidy(now, &mut view).await,
-        Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
-        Kind::Transit => transit::tidy(now, random, &mut view).await,
-        Kind::Ssh => ssh::tidy(now, &mut view).await,
-        Kind::Kv1
-        | Kind::Totp
-        | Kind::Cubbyhole
-        | Kind::System
-        | Kind::Identity
-        | Kind::Token
-        | Kind::Userpass
-        | Kind::Kubernetes
-        | Kind::Github
-        | Kind::Cert => Ok(false),
     }
 }
 

@@ -46,11 +46,11 @@ pub(crate) async fn run(session: &Session, args: Unseal) -> Outcome {
         };
     }
     let given = shares::take(args.share.as_deref(), &args.passphrases)?;
-    let call = Call::put(
-        "sys/unseal",
-        json!({ "key": given.share.as_str(), "migrate": args.migrate }),
-    )
-    .no_token();
+    let mut body = json!({ "key": given.share.as_str() });
+    if args.migrate {
+        body["migrate"] = json!(true);
+    }
+    let call = Call::put("sys/unseal", body).no_token();
     let answer = session
         .send(call)
         .await

@@ -1,0 +1,66 @@
+//! What core asks of engines and methods between requests: renewed rights, and clearing up.
+
+use jiff::Timestamp;
+use vault_crypto::Random;
+
+use crate::auth::{approle, cert, github, jwt, kubernetes, ssh, userpass};
+use crate::barrier::Tx;
+use crate::core::fault::Fault;
+use crate::core::login::{Renewal, TokenParams};
+use crate::core::mount::{Kind, Mount};
+use crate::engine::{kv2, transit};
+
+/// The settings that the role of a token has now; a role that is gone renews nothing.
+pub async fn renewed(
+    mount: &Mount,
+    renewal: &Renewal<'_>,
+    tx: &mut Tx,
+) -> Result<Option<TokenParams>, Fault> {
+    let mut view = tx.view(mount.number);
+    let found = match mount.kind {
+        Kind::Approle => approle::renewed(renewal.role, &mut view).await?,
+        Kind::Userpass => userpass::renewed(renewal.role, &mut view).await?,
+        Kind::Jwt | Kind::Oidc => jwt::renewed(renewal.role, &mut view).await?,
+        Kind::Kubernetes => kubernetes::renewed(renewal.role, &mut view).await?,
+        Kind::Github => github::renewed(&mut view).await?,
+        Kind::Cert => Box::pin(cert::renewed(renewal, &mut view)).await?,
+        Kind::Ssh => Box::pin(ssh::renewed(renewal, &mut view)).await?,
+        Kind::Kv1
+        | Kind::Transit
+        | Kind::Totp
+        | Kind::Kv2
+        | Kind::Cubbyhole
+        | Kind::System
+        | Kind::Identity
+        | Kind::Token => return Ok(None),
+    };
+    let gone = "the role that issued the token no longer exists: log in again";
+    found.map(Some).ok_or_else(|| Fault::invalid(gone))
+}
+
+/// Clears a little of what writes left for later; true if there is more.
+pub async fn tidy(
+    mount: &Mount,
+    now: Timestamp,
+    random: &dyn Random,
+    tx: &mut Tx,
+) -> Result<bool, Fault> {
+    let mut view = tx.view(mount.number);
+    match mount.kind {
+        Kind::Kv2 => kv2::tidy(&mut view).await,
+        Kind::Approle => approle::tidy(now, &mut view).await,
+        Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
+        Kind::Transit => transit::tidy(now, random, &mut view).await,
+        Kind::Ssh => ssh::tidy(now, &mut view).await,
+        Kind::Kv1
+        | Kind::Totp
+        | Kind::Cubbyhole
+        | Kind::System
+        | Kind::Identity
+        | Kind::Token
+        | Kind::Userpass
+        | Kind::Kubernetes
+        | Kind::Github
+        | Kind::Cert => Ok(false),
+    }
+}
