@@ -3,7 +3,7 @@
 #
 #   tests/compat/go.sh [DIR-WITH-BINARIES]      default: target/debug
 #
-# Needs Go 1.25, openssl, and proxy.golang.org at the first run; all that it makes is in target/compat.
+# Needs Go 1.25, openssl, and the Go module proxy at the first run; all that it makes is in target/compat.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

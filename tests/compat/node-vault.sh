@@ -3,7 +3,7 @@
 #
 #   tests/compat/node-vault.sh [DIR-WITH-BINARIES]      default: target/debug
 #
-# Needs Node.js 18 with npm, openssl, and registry.npmjs.org at the first run; all that it makes is in
+# Needs Node.js 18 with npm, openssl, and the npm registry at the first run; all that it makes is in
 # target/compat.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
