@@ -157,10 +157,11 @@ async fn attempts(
     Err(Fault::Internal("too many concurrent updates"))
 }
 
-/// Damage that is seen while rows change may be two states mixed: then it is a conflict.
+/// What was read while rows changed may be two states mixed, which look damaged, or taken, or missing:
+/// a refusal that rests on that is a conflict.
 async fn believed<T>(outcome: Result<T, Fault>, tx: &crate::barrier::Tx) -> Result<T, Fault> {
     match outcome {
-        Err(Fault::Damaged(_)) if tx.is_mixed().await? => Err(Fault::Conflict),
+        Err(_) if tx.is_mixed().await? => Err(Fault::Conflict),
         outcome => outcome,
     }
 }
