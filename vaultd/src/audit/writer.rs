@@ -121,7 +121,7 @@ impl Writer {
         if !writable || !self.pending.is_empty() || self.shared.needs_thread(self.index) {
             return false;
         }
-        let signed = self.unsigned.is_none();
+        let known = self.unsigned.is_some();
         let mut batch = std::mem::take(&mut self.batch);
         self.shared.take(self.index, &mut batch);
         self.tie(&batch);
@@ -139,7 +139,7 @@ impl Writer {
         self.delivered();
         self.publish();
         // The thread does not know yet that there is something to sign.
-        !signed
+        known
     }
 
     /// Time left until a checkpoint is due; `None` if there is nothing to sign, or no key.
