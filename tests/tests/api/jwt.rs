@@ -14,7 +14,7 @@ pub(crate) fn now() -> i64 {
 }
 
 /// A mount that knows the issuer by discovery, and a role `app` for the audience `vaultd`.
-fn mounted(issuer: &Issuer) -> Vault {
+pub(crate) fn mounted(issuer: &Issuer) -> Vault {
     let vault = quick();
     vault
         .root("POST", "sys/auth/jwt", json!({"type": "jwt"}))
@@ -28,7 +28,7 @@ fn mounted(issuer: &Issuer) -> Vault {
 }
 
 /// Writes the role with these fields beside the usual ones.
-fn role(vault: &Vault, more: Value) {
+pub(crate) fn role(vault: &Vault, more: Value) {
     let mut body = json!({
         "role_type": "jwt", "user_claim": "sub", "bound_audiences": "vaultd", "token_policies": "app",
     });
@@ -42,19 +42,19 @@ fn role(vault: &Vault, more: Value) {
     assert!(matches!(written.status, 200 | 204), "{}", written.text);
 }
 
-fn login(vault: &Vault, token: &str) -> Answer {
+pub(crate) fn login(vault: &Vault, token: &str) -> Answer {
     let body = json!({"role": "app", "jwt": token});
     vault.call("POST", "auth/jwt/login", None, Some(&body))
 }
 
-fn claims(issuer: &Issuer) -> Value {
+pub(crate) fn claims(issuer: &Issuer) -> Value {
     json!({
         "iss": issuer.url(), "sub": "ada", "aud": "vaultd",
         "iat": now(), "nbf": now(), "exp": now() + 600,
     })
 }
 
-fn with(issuer: &Issuer, more: Value) -> Value {
+pub(crate) fn with(issuer: &Issuer, more: Value) -> Value {
     let mut all = claims(issuer);
     for (name, value) in more.as_object().unwrap() {
         match value {
@@ -67,7 +67,7 @@ fn with(issuer: &Issuer, more: Value) -> Value {
 
 /// Refused with 400, for this reason, and without a word of the token.
 #[track_caller]
-fn refused(answer: &Answer, why: &str) {
+pub(crate) fn refused(answer: &Answer, why: &str) {
     assert_eq!(answer.status, 400, "{}", answer.text);
     let error = answer.errors();
     assert!(error.contains(why), "{error} does not say {why}");

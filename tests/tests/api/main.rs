@@ -8,6 +8,7 @@ mod batch;
 mod cert;
 mod envelope;
 mod events;
+mod external_groups;
 mod github;
 mod harness;
 mod identity;

@@ -10,7 +10,7 @@ use crate::setup::{policy, quick, text, together, with_status};
 
 const BACK: &str = "http://localhost:8250/oidc/callback";
 
-fn mounted(issuer: &Issuer) -> Vault {
+pub(crate) fn mounted(issuer: &Issuer) -> Vault {
     let vault = quick();
     vault
         .root("POST", "sys/auth/oidc", json!({"type": "oidc"}))
@@ -30,7 +30,7 @@ fn mounted(issuer: &Issuer) -> Vault {
     vault
 }
 
-fn auth_url(vault: &Vault, more: Value) -> String {
+pub(crate) fn auth_url(vault: &Vault, more: Value) -> String {
     let mut body = json!({"role": "app", "redirect_uri": BACK});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -39,17 +39,17 @@ fn auth_url(vault: &Vault, more: Value) -> String {
     text(&answer.expect(200).data()["auth_url"])
 }
 
-fn get(url: &str, name: &str) -> String {
+pub(crate) fn get(url: &str, name: &str) -> String {
     field(url.split_once('?').unwrap().1, name).unwrap_or_default()
 }
 
-fn back(vault: &Vault, state: &str, code: &str, more: &str) -> Answer {
+pub(crate) fn back(vault: &Vault, state: &str, code: &str, more: &str) -> Answer {
     let code = code.replace(' ', "%20");
     let path = format!("auth/oidc/oidc/callback?state={state}&code={code}{more}");
     vault.call("GET", &path, None, None)
 }
 
-fn claims(issuer: &Issuer) -> Value {
+pub(crate) fn claims(issuer: &Issuer) -> Value {
     json!({"iss": issuer.url(), "sub": "ada", "aud": CLIENT_ID, "iat": now(), "exp": now() + 600})
 }
 
