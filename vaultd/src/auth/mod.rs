@@ -10,5 +10,6 @@ pub mod userpass;
 
 mod glob;
 mod name;
+mod roles;
 mod secret;
 mod token_fields;

@@ -20,7 +20,7 @@ pub use login::{renewed, role_of_login};
 pub use routes::{Call, Property, ROWS};
 pub use tidy::tidy;
 
-use self::model::RoleName;
+use crate::auth::roles;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -50,10 +50,8 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
 
 /// Whether what a creating operation would create is there already.
 pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
-    match (call, RoleName::parse(ctx.param("name"))) {
-        (Call::WriteRole, Ok(name)) => Ok(view.exists(&name.row()).await?),
-        // A bad name is refused once the policies have been asked.
-        (Call::WriteRole, Err(_)) => Ok(false),
+    match call {
+        Call::WriteRole => roles::exists(ctx, view).await,
         _ => Ok(true),
     }
 }

@@ -21,7 +21,8 @@ mod trust;
 pub use login::renewed;
 pub use routes::{Call, ROWS};
 
-use crate::auth::name::RoleName;
+use self::model::Role;
+use crate::auth::roles;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -31,10 +32,10 @@ use crate::core::reply::Reply;
 pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     match call {
         Call::Login => login::login(ctx, view).await,
-        Call::ListRoles => role::list(ctx, view).await,
-        Call::ReadRole => role::read(ctx, view).await,
-        Call::WriteRole => role::write(ctx, view).await,
-        Call::DeleteRole => role::delete(ctx, view).await,
+        Call::ListRoles => roles::list(ctx, view).await,
+        Call::ReadRole => roles::read::<Role>(ctx, view).await,
+        Call::WriteRole => Ok(roles::write::<Role>(ctx, view).await?.0),
+        Call::DeleteRole => roles::delete(ctx, view).await,
         Call::ReadConfig => config::read(view).await,
         Call::WriteConfig => config::write(ctx, view).await,
         Call::ListCrls => crl::list(ctx, view).await,
@@ -46,10 +47,8 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
 
 /// Whether what a creating operation would create is there already.
 pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
-    match (call, RoleName::parse(ctx.param("name"))) {
-        (Call::WriteRole, Ok(name)) => Ok(view.exists(&name.row()).await?),
-        // A bad name is refused once the policies have been asked.
-        (Call::WriteRole, Err(_)) => Ok(false),
+    match call {
+        Call::WriteRole => roles::exists(ctx, view).await,
         _ => Ok(true),
     }
 }

@@ -1,26 +1,32 @@
-//! Roles: created, changed, deleted.
+//! What a role may hold.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::certificate::Facts;
 use super::model::Role;
 use crate::auth::name::RoleName;
-use crate::auth::token_fields;
-use crate::barrier::View;
+use crate::auth::{roles, token_fields};
 use crate::core::body::Body;
-use crate::core::context::Ctx;
 use crate::core::fault::Fault;
-use crate::core::reply::Reply;
 
-impl Role {
-    /// Applies the fields that are present; the others keep their value.
-    fn update(&mut self, body: &Body) -> Result<(), Fault> {
+impl roles::Role for Role {
+    fn new(name: &RoleName) -> Role {
+        Role {
+            display_name: name.as_str().to_owned(),
+            ..Role::default()
+        }
+    }
+
+    fn update(&mut self, name: &RoleName, body: &Body) -> Result<(), Fault> {
         if let Some(pem) = body.string("certificate")? {
             self.certificate = pem;
         }
         self.check_certificate()?;
-        if let Some(name) = body.string("display_name")? {
-            self.display_name = name;
+        if let Some(given) = body.string("display_name")? {
+            self.display_name = match given.is_empty() {
+                true => name.as_str().to_owned(),
+                false => given,
+            };
         }
         if let Some(units) = body.list("allowed_organization_units")? {
             self.conditions.units = units;
@@ -45,6 +51,33 @@ impl Role {
         self.update_token(body)
     }
 
+    fn show(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        let conditions = &self.conditions;
+        for (field, list) in [
+            ("allowed_names", &conditions.names),
+            ("allowed_common_names", &conditions.common_names),
+            ("allowed_dns_sans", &conditions.dns_sans),
+            ("allowed_email_sans", &conditions.email_sans),
+            ("allowed_uri_sans", &conditions.uri_sans),
+            ("allowed_organizational_units", &conditions.units),
+            ("required_extensions", &conditions.extensions),
+            ("allowed_metadata_extensions", &self.metadata_extensions),
+        ] {
+            map.insert(field.into(), json!(list));
+        }
+        map.insert("certificate".into(), json!(self.certificate));
+        map.insert("display_name".into(), json!(self.display_name));
+        map.insert("ocsp_enabled".into(), json!(false));
+        self.token.show(&mut map);
+        if self.old_policies {
+            map.insert("policies".into(), json!(self.token.policies));
+        }
+        map
+    }
+}
+
+impl Role {
     /// The token fields, and those that had another name before Vault 1.2.
     fn update_token(&mut self, body: &Body) -> Result<(), Fault> {
         if let Some(names) = body.list("policies")? {
@@ -111,56 +144,4 @@ fn refuse_ocsp(body: &Body) -> Result<(), Fault> {
         )),
         _ => Ok(()),
     }
-}
-
-pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    ctx.list(view.list("role").await?)
-}
-
-pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    let role: Role = view.get(&name.row()).await?.ok_or(Fault::Missing)?;
-    let mut map = Map::new();
-    let conditions = &role.conditions;
-    for (field, list) in [
-        ("allowed_names", &conditions.names),
-        ("allowed_common_names", &conditions.common_names),
-        ("allowed_dns_sans", &conditions.dns_sans),
-        ("allowed_email_sans", &conditions.email_sans),
-        ("allowed_uri_sans", &conditions.uri_sans),
-        ("allowed_organizational_units", &conditions.units),
-        ("required_extensions", &conditions.extensions),
-        ("allowed_metadata_extensions", &role.metadata_extensions),
-    ] {
-        map.insert(field.into(), json!(list));
-    }
-    map.insert("certificate".into(), json!(role.certificate));
-    map.insert("display_name".into(), json!(role.display_name));
-    map.insert("ocsp_enabled".into(), json!(false));
-    role.token.show(&mut map);
-    if role.old_policies {
-        map.insert("policies".into(), json!(role.token.policies));
-    }
-    Ok(Reply::map(map))
-}
-
-pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    let found: Option<Role> = view.get(&name.row()).await?;
-    let mut role = found.unwrap_or_else(|| Role {
-        display_name: name.as_str().to_owned(),
-        ..Role::default()
-    });
-    role.update(ctx.body())?;
-    if role.display_name.is_empty() {
-        role.display_name = name.as_str().to_owned();
-    }
-    view.put(&name.row(), &role).await?;
-    Ok(Reply::none())
-}
-
-pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    view.delete(&name.row()).await?;
-    Ok(Reply::none())
 }

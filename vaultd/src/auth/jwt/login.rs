@@ -5,18 +5,18 @@
 use std::sync::Arc;
 
 use super::claims::{self, check_audience, check_bounds, check_issuer, check_times};
-use super::config;
 use super::issuers::Published;
 use super::model::{Config, Role, RoleType};
-use super::{Prepared, role};
+use super::{Prepared, config};
 use crate::auth::name::RoleName;
+use crate::auth::roles;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::login::{Alias, Login, within};
 use crate::core::reply::Reply;
 use crate::core::slow::Outside;
-use crate::jose::{Claims, Token};
+use crate::jose::{Algorithm, Claims, Token};
 
 /// What a verified token says, and by which config it was verified.
 pub struct Proof {
@@ -45,7 +45,7 @@ pub(super) async fn require(
     name: &RoleName,
     role_type: RoleType,
 ) -> Result<Role, Fault> {
-    let role = role::get(view, name).await?;
+    let role: Option<Role> = roles::get(view, name).await?;
     let role =
         role.ok_or_else(|| Fault::invalid(format!("role {:?} could not be found", name.as_str())))?;
     match (role.role_type == role_type, role_type) {
@@ -67,25 +67,9 @@ pub(super) async fn prove(
     if text.is_empty() {
         return Err(Fault::invalid("missing token"));
     }
-    let token = Token::parse(&text).map_err(refused)?;
     let allowed = config.algorithms();
-    let verified = outside
-        .issuers
-        .verify(
-            outside.outbound,
-            ctx.mount.number,
-            &config,
-            &token,
-            &allowed,
-            ctx.now(),
-        )
-        .await;
-    let (claims, published) = verified.map_err(refused)?;
-    Ok(Prepared::Token(Box::new(Proof {
-        config,
-        published,
-        claims,
-    })))
+    let proof = Proof::of(ctx, outside, config, &text, &allowed).await?;
+    Ok(Prepared::Token(Box::new(proof)))
 }
 
 pub(super) async fn login(
@@ -104,6 +88,28 @@ pub(super) async fn login(
 }
 
 impl Proof {
+    /// Of a token that a key of the config's has signed, with one of these algorithms.
+    pub(super) async fn of(
+        ctx: &Ctx<'_>,
+        outside: &Outside<'_>,
+        config: Config,
+        text: &str,
+        allowed: &[Algorithm],
+    ) -> Result<Proof, Fault> {
+        let token = Token::parse(text).map_err(refused)?;
+        let (outbound, mount) = (outside.outbound, ctx.mount.number);
+        let verified = outside
+            .issuers
+            .verify(outbound, mount, &config, &token, allowed, ctx.now())
+            .await;
+        let (claims, published) = verified.map_err(refused)?;
+        Ok(Proof {
+            config,
+            published,
+            claims,
+        })
+    }
+
     /// The issuer that a token must name; empty if any will do.
     pub(super) fn issuer(&self) -> &str {
         let discovered = self.published.provider.as_ref();

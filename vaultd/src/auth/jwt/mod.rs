@@ -21,7 +21,8 @@ pub use role::renewed;
 pub use routes::{Call, ROWS};
 pub use state::tidy;
 
-use crate::auth::name::RoleName;
+use self::model::Role;
+use crate::auth::roles;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -83,10 +84,10 @@ pub async fn run(
         (Call::Callback, Prepared::IdToken(answered)) => oidc::login(ctx, answered, view).await,
         (Call::WriteConfig, Prepared::Config(checked)) => config::write(checked, view).await,
         (Call::ReadConfig, _) => config::read(view).await,
-        (Call::ListRoles, _) => role::list(ctx, view).await,
-        (Call::ReadRole, _) => role::read(ctx, view).await,
-        (Call::WriteRole, _) => role::write(ctx, view).await,
-        (Call::DeleteRole, _) => role::delete(ctx, view).await,
+        (Call::ListRoles, _) => roles::list(ctx, view).await,
+        (Call::ReadRole, _) => roles::read::<Role>(ctx, view).await,
+        (Call::WriteRole, _) => Ok(roles::write::<Role>(ctx, view).await?.0),
+        (Call::DeleteRole, _) => roles::delete(ctx, view).await,
         (Call::Login | Call::AuthUrl | Call::Callback | Call::WriteConfig, _) => {
             Err(Fault::Internal("nothing was prepared"))
         }
@@ -95,10 +96,8 @@ pub async fn run(
 
 /// Whether what a creating operation would create is there already.
 pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
-    match (call, RoleName::parse(ctx.param("name"))) {
-        (Call::WriteRole, Ok(name)) => Ok(view.exists(&name.row()).await?),
-        // A bad name is refused once the policies have been asked.
-        (Call::WriteRole, Err(_)) => Ok(false),
+    match call {
+        Call::WriteRole => roles::exists(ctx, view).await,
         _ => Ok(true),
     }
 }

@@ -19,7 +19,7 @@ use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
 use crate::core::slow::Outside;
-use crate::jose::{self, Claims, Token};
+use crate::jose::{self, Claims};
 use crate::outbound::{Failure, Request, Trust, Url, form, percent};
 
 /// A verified id token, and the state of the login that it ends.
@@ -160,29 +160,12 @@ pub(super) async fn exchange(
     let text = tokens.id_token.ok_or_else(|| {
         Fault::invalid("error exchanging oidc code: the provider gave no id token")
     })?;
-    let token = Token::parse(text.expose()).map_err(refused)?;
     let allowed = config.id_token_algorithms();
-    let verified = outside
-        .issuers
-        .verify(
-            outside.outbound,
-            ctx.mount.number,
-            &config,
-            &token,
-            &allowed,
-            ctx.now(),
-        )
-        .await;
-    let (mut claims, published) = verified.map_err(refused)?;
+    let mut proof = Proof::of(ctx, outside, config.clone(), text.expose(), &allowed).await?;
     if let Some(access) = &tokens.access_token {
-        door.add_user_info(&mut claims, access).await;
+        door.add_user_info(&mut proof.claims, access).await;
     }
     let nonce = sealed.nonce;
-    let proof = Proof {
-        config,
-        published,
-        claims,
-    };
     Ok(Prepared::IdToken(Box::new(Answered {
         proof,
         state,

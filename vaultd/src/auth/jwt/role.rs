@@ -1,21 +1,19 @@
-//! Roles: created, changed, deleted.
+//! What a role may hold.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::model::{Match, Role, RoleType};
 use crate::auth::name::RoleName;
-use crate::auth::token_fields;
+use crate::auth::{roles, token_fields};
 use crate::barrier::View;
 use crate::core::body::{Body, parse_seconds};
-use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::login::TokenParams;
-use crate::core::reply::Reply;
 
-impl Role {
-    fn new() -> Role {
+impl roles::Role for Role {
+    fn new(_name: &RoleName) -> Role {
         Role {
             role_type: RoleType::Oidc,
             expiration_leeway: 0,
@@ -37,8 +35,7 @@ impl Role {
         }
     }
 
-    /// Applies the fields that are present; the others keep their value.
-    fn update(&mut self, body: &Body) -> Result<(), Fault> {
+    fn update(&mut self, _name: &RoleName, body: &Body) -> Result<(), Fault> {
         match body.string("role_type")?.as_deref() {
             None => {}
             Some("" | "oidc") => self.role_type = RoleType::Oidc,
@@ -79,9 +76,63 @@ impl Role {
         if let Some(seconds) = body.seconds("max_age")? {
             self.max_age = seconds;
         }
-        token_fields::update(&mut self.token, body)
+        token_fields::update(&mut self.token, body)?;
+        self.check()
     }
 
+    fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if self.role_type == RoleType::Jwt && self.bound_audiences.is_empty() {
+            warnings.push("the role has no bound_audiences: tokens that name an audience are refused, and those without one may have been made for others");
+        }
+        let leading = |value: &Value| {
+            value.as_str().is_some_and(|text| text.starts_with('*'))
+                || value.as_array().is_some_and(|list| {
+                    list.iter()
+                        .any(|one| one.as_str().is_some_and(|text| text.starts_with('*')))
+                })
+        };
+        if self.bound_claims_type == Match::Glob && self.bound_claims.values().any(leading) {
+            warnings.push("a glob in bound_claims begins with '*': whoever can choose the end of that claim can log in");
+        }
+        warnings
+    }
+
+    fn show(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        map.insert("role_type".into(), json!(self.role_type));
+        map.insert("expiration_leeway".into(), json!(self.expiration_leeway));
+        map.insert("not_before_leeway".into(), json!(self.not_before_leeway));
+        map.insert("clock_skew_leeway".into(), json!(self.clock_skew_leeway));
+        map.insert("bound_audiences".into(), or_null(&self.bound_audiences));
+        map.insert("bound_subject".into(), json!(self.bound_subject));
+        map.insert("bound_claims_type".into(), json!(self.bound_claims_type));
+        let claims = (!self.bound_claims.is_empty()).then_some(&self.bound_claims);
+        map.insert("bound_claims".into(), json!(claims));
+        let mappings = (!self.claim_mappings.is_empty()).then_some(&self.claim_mappings);
+        map.insert("claim_mappings".into(), json!(mappings));
+        map.insert("user_claim".into(), json!(self.user_claim));
+        map.insert(
+            "user_claim_json_pointer".into(),
+            json!(self.user_claim_json_pointer),
+        );
+        map.insert("groups_claim".into(), json!(self.groups_claim));
+        map.insert(
+            "allowed_redirect_uris".into(),
+            or_null(&self.allowed_redirect_uris),
+        );
+        map.insert("oidc_scopes".into(), or_null(&self.oidc_scopes));
+        map.insert(
+            "verbose_oidc_logging".into(),
+            json!(self.verbose_oidc_logging),
+        );
+        map.insert("max_age".into(), json!(self.max_age));
+        self.token.show(&mut map);
+        map
+    }
+}
+
+impl Role {
     fn update_bounds(&mut self, body: &Body) -> Result<(), Fault> {
         if let Some(audiences) = body.list("bound_audiences")? {
             self.bound_audiences = audiences;
@@ -143,9 +194,8 @@ impl Role {
             let values = value
                 .as_array()
                 .map_or(std::slice::from_ref(value), Vec::as_slice);
-            let text = |value: &serde_json::Value| value.is_string();
-            let scalar =
-                |value: &serde_json::Value| text(value) || value.is_number() || value.is_boolean();
+            let text = |value: &Value| value.is_string();
+            let scalar = |value: &Value| text(value) || value.is_number() || value.is_boolean();
             let fits = match self.bound_claims_type {
                 Match::Glob => values.iter().all(text),
                 Match::String => values.iter().all(scalar),
@@ -158,62 +208,10 @@ impl Role {
         }
         Ok(())
     }
-
-    /// A role that many can meet, said to its author.
-    fn warnings(&self) -> Vec<&'static str> {
-        let mut warnings = Vec::new();
-        if self.role_type == RoleType::Jwt && self.bound_audiences.is_empty() {
-            warnings.push("the role has no bound_audiences: tokens that name an audience are refused, and those without one may have been made for others");
-        }
-        let leading = |value: &serde_json::Value| {
-            value.as_str().is_some_and(|text| text.starts_with('*'))
-                || value.as_array().is_some_and(|list| {
-                    list.iter()
-                        .any(|one| one.as_str().is_some_and(|text| text.starts_with('*')))
-                })
-        };
-        if self.bound_claims_type == Match::Glob && self.bound_claims.values().any(leading) {
-            warnings.push("a glob in bound_claims begins with '*': whoever can choose the end of that claim can log in");
-        }
-        warnings
-    }
-
-    fn show(&self) -> Map<String, serde_json::Value> {
-        let mut map = Map::new();
-        map.insert("role_type".into(), json!(self.role_type));
-        map.insert("expiration_leeway".into(), json!(self.expiration_leeway));
-        map.insert("not_before_leeway".into(), json!(self.not_before_leeway));
-        map.insert("clock_skew_leeway".into(), json!(self.clock_skew_leeway));
-        map.insert("bound_audiences".into(), or_null(&self.bound_audiences));
-        map.insert("bound_subject".into(), json!(self.bound_subject));
-        map.insert("bound_claims_type".into(), json!(self.bound_claims_type));
-        let claims = (!self.bound_claims.is_empty()).then_some(&self.bound_claims);
-        map.insert("bound_claims".into(), json!(claims));
-        let mappings = (!self.claim_mappings.is_empty()).then_some(&self.claim_mappings);
-        map.insert("claim_mappings".into(), json!(mappings));
-        map.insert("user_claim".into(), json!(self.user_claim));
-        map.insert(
-            "user_claim_json_pointer".into(),
-            json!(self.user_claim_json_pointer),
-        );
-        map.insert("groups_claim".into(), json!(self.groups_claim));
-        map.insert(
-            "allowed_redirect_uris".into(),
-            or_null(&self.allowed_redirect_uris),
-        );
-        map.insert("oidc_scopes".into(), or_null(&self.oidc_scopes));
-        map.insert(
-            "verbose_oidc_logging".into(),
-            json!(self.verbose_oidc_logging),
-        );
-        map.insert("max_age".into(), json!(self.max_age));
-        self.token.show(&mut map);
-        map
-    }
 }
 
 /// Clients expect null, not an empty list.
-fn or_null(list: &[String]) -> serde_json::Value {
+fn or_null(list: &[String]) -> Value {
     json!((!list.is_empty()).then_some(list))
 }
 
@@ -234,41 +232,9 @@ fn leeway(body: &Body, field: &str) -> Result<Option<i64>, Fault> {
     })
 }
 
-/// The role of this name, if there is one.
-pub(super) async fn get(view: &mut View<'_>, name: &RoleName) -> Result<Option<Role>, Fault> {
-    Ok(view.get(&name.row()).await?)
-}
-
-pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    ctx.list(view.list("role").await?)
-}
-
-pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let role = get(view, &RoleName::parse(ctx.param("name"))?).await?;
-    Ok(Reply::map(role.ok_or(Fault::Missing)?.show()))
-}
-
-pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    let mut role = get(view, &name).await?.unwrap_or_else(Role::new);
-    role.update(ctx.body())?;
-    role.check()?;
-    view.put(&name.row(), &role).await?;
-    let warnings = role.warnings();
-    Ok(warnings
-        .into_iter()
-        .fold(Reply::none(), |reply, text| reply.warn(text)))
-}
-
-pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    view.delete(&name.row()).await?;
-    Ok(Reply::none())
-}
-
 /// The token settings that hold now for a role's tokens; `None` if the role is gone, and the token
 /// may not be renewed.
 pub async fn renewed(role: &str, view: &mut View<'_>) -> Result<Option<TokenParams>, Fault> {
-    let role = get(view, &RoleName::parse(role)?).await?;
+    let role: Option<Role> = roles::get(view, &RoleName::parse(role)?).await?;
     Ok(role.map(|role| role.token))
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::model::{AliasSource, Config, Role};
 use super::review::{Account, review};
-use super::{Prepared, config, role};
-use crate::auth::glob;
+use super::{Prepared, config};
 use crate::auth::name::RoleName;
+use crate::auth::{glob, roles};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -31,7 +31,7 @@ fn role_name(ctx: &Ctx<'_>) -> Result<RoleName, Fault> {
 }
 
 async fn require(view: &mut View<'_>, name: &RoleName) -> Result<Role, Fault> {
-    let role = role::get(view, name).await?;
+    let role = roles::get(view, name).await?;
     role.ok_or_else(|| Fault::invalid(format!("invalid role name {:?}", name.as_str())))
 }
 

@@ -1,19 +1,17 @@
-//! Roles: created, changed, deleted.
+//! What a role may hold.
 
 use serde_json::{Map, Value, json};
 
 use super::model::{AliasSource, Role};
 use crate::auth::name::RoleName;
-use crate::auth::token_fields;
+use crate::auth::{roles, token_fields};
 use crate::barrier::View;
 use crate::core::body::Body;
-use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::login::TokenParams;
-use crate::core::reply::Reply;
 
-impl Role {
-    fn new() -> Role {
+impl roles::Role for Role {
+    fn new(_name: &RoleName) -> Role {
         Role {
             names: Vec::new(),
             namespaces: Vec::new(),
@@ -23,8 +21,7 @@ impl Role {
         }
     }
 
-    /// Applies the fields that are present; the others keep their value.
-    fn update(&mut self, body: &Body) -> Result<(), Fault> {
+    fn update(&mut self, _name: &RoleName, body: &Body) -> Result<(), Fault> {
         if let Some(names) = body.list("bound_service_account_names")? {
             self.names = names;
         }
@@ -50,10 +47,7 @@ impl Role {
                 ));
             }
         }
-        token_fields::update(&mut self.token, body)
-    }
-
-    fn check(&self) -> Result<(), Fault> {
+        token_fields::update(&mut self.token, body)?;
         for (list, field) in [
             (&self.names, "bound_service_account_names"),
             (&self.namespaces, "bound_service_account_namespaces"),
@@ -63,6 +57,15 @@ impl Role {
             }
         }
         Ok(())
+    }
+
+    fn warnings(&self) -> Vec<&'static str> {
+        match self.audience.is_empty() {
+            true => vec![
+                "the role has no audience: every token that the cluster's API server accepts can be used to log in; set audience",
+            ],
+            false => Vec::new(),
+        }
     }
 
     fn show(&self) -> Map<String, Value> {
@@ -80,42 +83,9 @@ impl Role {
     }
 }
 
-/// The role of this name, if there is one.
-pub(super) async fn get(view: &mut View<'_>, name: &RoleName) -> Result<Option<Role>, Fault> {
-    Ok(view.get(&name.row()).await?)
-}
-
-pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    ctx.list(view.list("role").await?)
-}
-
-pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let role = get(view, &RoleName::parse(ctx.param("name"))?).await?;
-    Ok(Reply::map(role.ok_or(Fault::Missing)?.show()))
-}
-
-pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    let mut role = get(view, &name).await?.unwrap_or_else(Role::new);
-    role.update(ctx.body())?;
-    role.check()?;
-    view.put(&name.row(), &role).await?;
-    let reply = Reply::none();
-    Ok(match role.audience.is_empty() {
-        true => reply.warn("the role has no audience: every token that the cluster's API server accepts can be used to log in; set audience"),
-        false => reply,
-    })
-}
-
-pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    view.delete(&name.row()).await?;
-    Ok(Reply::none())
-}
-
 /// The token settings that hold now for a role's tokens; `None` if the role is gone, and the token
 /// may not be renewed.
 pub async fn renewed(role: &str, view: &mut View<'_>) -> Result<Option<TokenParams>, Fault> {
-    let role = get(view, &RoleName::parse(role)?).await?;
+    let role: Option<Role> = roles::get(view, &RoleName::parse(role)?).await?;
     Ok(role.map(|role| role.token))
 }

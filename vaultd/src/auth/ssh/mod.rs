@@ -23,7 +23,8 @@ pub use challenge::tidy;
 pub use login::renewed;
 pub use routes::{Call, ROWS};
 
-use crate::auth::name::RoleName;
+use self::model::Role;
+use crate::auth::roles;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -34,10 +35,10 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
     match call {
         Call::Challenge => challenge::give(ctx, view).await,
         Call::Login => login::login(ctx, view).await,
-        Call::ListRoles => role::list(ctx, view).await,
-        Call::ReadRole => role::read(ctx, view).await,
-        Call::WriteRole => role::write(ctx, view).await,
-        Call::DeleteRole => role::delete(ctx, view).await,
+        Call::ListRoles => roles::list(ctx, view).await,
+        Call::ReadRole => roles::read::<Role>(ctx, view).await,
+        Call::WriteRole => Ok(roles::write::<Role>(ctx, view).await?.0),
+        Call::DeleteRole => roles::delete(ctx, view).await,
         Call::ReadConfig => role::read_config(view).await,
         Call::WriteConfig => role::write_config(ctx, view).await,
     }
@@ -45,10 +46,8 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
 
 /// Whether what a creating operation would create is there already.
 pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
-    match (call, RoleName::parse(ctx.param("name"))) {
-        (Call::WriteRole, Ok(name)) => Ok(view.exists(&name.row()).await?),
-        // A bad name is refused once the policies have been asked.
-        (Call::WriteRole, Err(_)) => Ok(false),
+    match call {
+        Call::WriteRole => roles::exists(ctx, view).await,
         _ => Ok(true),
     }
 }

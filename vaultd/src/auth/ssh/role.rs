@@ -1,9 +1,10 @@
-//! Roles and settings: created, changed, deleted.
+//! What a role may hold, and the settings of a mount.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::model::{Config, Role, parse_keys};
 use crate::auth::name::RoleName;
+use crate::auth::roles;
 use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
@@ -13,9 +14,12 @@ use crate::core::reply::Reply;
 /// Seconds that a challenge may live at most.
 const CHALLENGE_MAX: u64 = 600;
 
-impl Role {
-    /// Applies the fields that are present; the others keep their value.
-    fn update(&mut self, body: &Body) -> Result<(), Fault> {
+impl roles::Role for Role {
+    fn new(_name: &RoleName) -> Role {
+        Role::default()
+    }
+
+    fn update(&mut self, _name: &RoleName, body: &Body) -> Result<(), Fault> {
         if let Some(keys) = parse_keys(body, "public_keys")? {
             self.public_keys = keys;
         }
@@ -45,40 +49,20 @@ impl Role {
         }
         self.token.update(body)
     }
-}
 
-pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    ctx.list(view.list("role").await?)
-}
-
-pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    let role: Role = view.get(&name.row()).await?.ok_or(Fault::Missing)?;
-    let mut map = Map::new();
-    for (field, list) in [
-        ("public_keys", &role.public_keys),
-        ("trusted_ca_keys", &role.trusted_ca_keys),
-        ("allowed_principals", &role.allowed_principals),
-        ("revoked_keys", &role.revoked_keys),
-    ] {
-        map.insert(field.into(), json!(list));
+    fn show(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        for (field, list) in [
+            ("public_keys", &self.public_keys),
+            ("trusted_ca_keys", &self.trusted_ca_keys),
+            ("allowed_principals", &self.allowed_principals),
+            ("revoked_keys", &self.revoked_keys),
+        ] {
+            map.insert(field.into(), json!(list));
+        }
+        self.token.show(&mut map);
+        map
     }
-    role.token.show(&mut map);
-    Ok(Reply::map(map))
-}
-
-pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    let mut role: Role = view.get(&name.row()).await?.unwrap_or_default();
-    role.update(ctx.body())?;
-    view.put(&name.row(), &role).await?;
-    Ok(Reply::none())
-}
-
-pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let name = RoleName::parse(ctx.param("name"))?;
-    view.delete(&name.row()).await?;
-    Ok(Reply::none())
 }
 
 pub(super) async fn read_config(view: &mut View<'_>) -> Result<Reply, Fault> {
