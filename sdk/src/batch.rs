@@ -25,19 +25,46 @@ struct Part {
     data: Value,
 }
 
+/// One path of a batch; with a version, that one instead of the newest.
+pub(crate) type Wanted = (String, Option<u64>);
+
 impl Client {
+    /// Reads API paths of KV, such as `secret/data/app`, in one request as of one moment: the `data`
+    /// of each, or why not, in their order. With a number, that version of KV version 2. `None` if
+    /// the server has no batch reads.
+    ///
+    /// # Errors
+    /// What concerns all of them: no answer, no token, a sealed server.
+    pub async fn read_many(
+        &self,
+        wanted: &[Wanted],
+    ) -> Result<Option<Vec<Result<Value, Error>>>, Error> {
+        let results = self.batch(wanted).await?;
+        Ok(results.map(|results| {
+            let taken = results.into_iter().map(|result| result.map(Wiped::take));
+            taken.collect()
+        }))
+    }
+
     /// Reads API paths of KV, such as `secret/data/app`; the data of each, or why not, in their
     /// order. `None` if the server cannot do it.
     pub(crate) async fn batch(
         &self,
-        paths: &[String],
+        wanted: &[Wanted],
     ) -> Result<Option<Vec<Result<Wiped, Error>>>, Error> {
-        let mut all = Vec::with_capacity(paths.len());
-        for chunk in paths.chunks(AT_ONCE) {
+        let mut all = Vec::with_capacity(wanted.len());
+        for chunk in wanted.chunks(AT_ONCE) {
             if self.inner.no_batch.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let call = Call::post("sys/batch", json!({ "paths": chunk })).repeatable();
+            let paths: Vec<Value> = chunk
+                .iter()
+                .map(|(path, version)| match version {
+                    Some(version) => json!({ "path": path, "version": version }),
+                    None => path.as_str().into(),
+                })
+                .collect();
+            let call = Call::post("sys/batch", json!({ "paths": paths })).repeatable();
             let mut answer = match self.data::<Value>(call).await {
                 Ok(answer) => Wiped::from(answer),
                 Err(failure) if unknown(&failure) => {

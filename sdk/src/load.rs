@@ -176,7 +176,7 @@ impl Client {
             Engine::Kv2 => join(&[&place.mount, "data", &place.path]),
             Engine::Kv1 => join(&[&place.mount, &place.path]),
         };
-        let paths: Vec<String> = places.iter().map(path).collect();
+        let paths: Vec<_> = places.iter().map(|place| (path(place), None)).collect();
         let Some(results) = self.batch(&paths).await? else {
             return Ok(None);
         };

@@ -23,7 +23,8 @@ Secrets
   kv                       get put patch delete undelete destroy list metadata
                            rollback edit diff
   get REF                  one value: vaultctl get secret/app#password
-  run -s REF -- CMD        start CMD with secrets in its environment; --watch restarts it
+  run -s REF -- CMD        start CMD with secrets in its environment; --file, --mask,
+                           --revoke-on-exit for CI; --watch restarts it
   search TEXT              names in all mounts, as far as you may list
   read write patch delete list   any API path
   unwrap                   open a wrapping token
@@ -186,6 +187,9 @@ pub(crate) enum Command {
     /// Print what is in use
     #[command(subcommand, hide = true)]
     Print(whoami::Print),
+    /// What this program starts itself for
+    #[command(subcommand, hide = true)]
+    Inner(run::inner::Command),
     /// Start vaultd
     #[command(hide = true)]
     Server(server::Args),

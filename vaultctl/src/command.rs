@@ -60,6 +60,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Man(args) => completion::man(&args),
         Command::Version => output(globals, face)?.line(&face.version_line()),
         Command::Print(what) => whoami::print(&output(globals, face)?, &what),
+        Command::Inner(command) => run::inner::run(command),
         Command::Server(args) => server::run(args),
     }
 }

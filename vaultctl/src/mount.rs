@@ -55,6 +55,14 @@ impl Located {
         }
     }
 
+    /// `path` in this mount, if it is in there: mounts do not nest.
+    pub(crate) fn of(&self, path: &str) -> Option<Self> {
+        let rest = path.strip_prefix(&self.mount).filter(|r| !r.is_empty())?;
+        let pasted =
+            self.version == 2 && (rest.starts_with("data/") || rest.starts_with("metadata/"));
+        (!pasted).then(|| self.at(rest))
+    }
+
     /// Refuses verbs that only KV v2 knows.
     pub(crate) fn needs_v2(&self) -> Outcome {
         if self.version == 2 {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Failure, local};
+use serde_json::{Map, Value};
+
+use crate::error::{Failure, Outcome, local};
 
 const SCHEME: &str = "vault://";
 
@@ -19,6 +21,20 @@ impl Reference {
     /// Whether a text claims to be a reference.
     pub(crate) fn is_marked(text: &str) -> bool {
         text.starts_with(SCHEME)
+    }
+}
+
+impl Reference {
+    /// The value of the key that it names.
+    pub(crate) fn value_in<'a>(&self, data: &'a Map<String, Value>) -> Outcome<&'a Value> {
+        let key = self.key.as_deref().unwrap_or_default();
+        data.get(key).ok_or_else(|| {
+            let keys: Vec<_> = data.keys().map(String::as_str).collect();
+            local(
+                format!("{} has no key {key}", self.path),
+                format!("it has: {}", keys.join(", ")),
+            )
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 mod browser;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use vault_sdk::{Auth, Call, Secret, SshKey};
@@ -19,6 +20,9 @@ use crate::session::{Session, TokenFile, TokenSource};
 
 /// Where a pod finds the token of its service account.
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// How long the end of a job waits for the revocation of its token.
+const GIVE_BACK: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -264,14 +268,10 @@ fn warn_if_shadowed(session: &Session) {
 
 /// Revokes the token in use and forgets it.
 pub(crate) async fn logout(session: &Session) -> Outcome {
-    let revoked = match session.client.token() {
-        None => return session.out.done("There is no token to give back."),
-        Some(_) => {
-            session
-                .send(Call::post("auth/token/revoke-self", json!({})))
-                .await
-        }
-    };
+    if session.client.token().is_none() {
+        return session.out.done("There is no token to give back.");
+    }
+    let revoked = revoke(session).await;
     TokenFile::usual()?.erase()?;
     if let TokenSource::Environment(name) = session.token_source {
         eprintln!("note: {name} still holds the revoked token; unset it");
@@ -281,4 +281,22 @@ pub(crate) async fn logout(session: &Session) -> Outcome {
     }
     revoked?;
     session.out.done("The token is revoked and removed.")
+}
+
+/// Revokes the token in use when its work is done. What the work came to stays as it is.
+pub(crate) async fn give_back(session: &Session) {
+    if session.client.token().is_none() {
+        return;
+    }
+    if let Err(failure) = revoke(session).await {
+        eprintln!("warning: the token is not revoked: {failure}");
+    } else if let TokenSource::File(path) = &session.token_source {
+        // Nobody can use it any more; the next command should not try.
+        let _ = TokenFile::at(path.clone()).erase();
+    }
+}
+
+async fn revoke(session: &Session) -> Outcome {
+    let call = Call::post("auth/token/revoke-self", json!({})).timeout(GIVE_BACK);
+    session.send(call).await.map(drop)
 }

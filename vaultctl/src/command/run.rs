@@ -1,7 +1,8 @@
 //! `run -s REF… -- COMMAND`: starts a command with secrets in its environment.
 //!
-//! Promises: without `--watch` the command replaces this process (execve), so its signals, exit code and terminal
-//! are its own and no second process keeps the secrets; names that change what other programs
+//! Promises: the command replaces this process (execve), so its signals, exit code and terminal are
+//! its own and no second process keeps the secrets; only with `--file`, `--mask`, `--revoke-on-exit`
+//! and `--watch` this process stays and hands signals on. Names that change what other programs
 //! load or run are refused; the token does not reach the command unless `--keep-token`.
 //! Not promised: that the command keeps its environment to itself; on Linux, processes of the
 //! same user can read it.
@@ -9,45 +10,37 @@
 //! Exit codes: the command's own; 125 when it was not started, 126 when it cannot be executed,
 //! 127 when it was not found.
 
-mod dotenv;
-mod environment;
-mod fetch;
+mod child;
+pub(crate) mod dotenv;
+pub(crate) mod environment;
+pub(crate) mod fetch;
+mod files;
+pub(crate) mod inner;
+mod mask;
+mod supervise;
+mod terminal;
+pub(crate) mod wanted;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::{Map, Value};
-
-use super::key_value;
 use crate::error::{Failure, Outcome, local, plain};
 use crate::reference::Reference;
 use crate::session::Session;
 use environment::{Conflict, Environment};
+use files::Wish;
+use wanted::{Asked, Selection};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MOUNT/PATH (all its keys), MOUNT/PATH#KEY, or NAME=MOUNT/PATH#KEY; once for each
-    #[arg(short, long = "secret", value_name = "REF")]
-    secret: Vec<String>,
-    /// Put this before every name
-    #[arg(long, default_value = "")]
-    prefix: String,
-    /// Write every name in capitals
-    #[arg(long)]
-    upper: bool,
-    /// Only these keys
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    only: Vec<String>,
-    /// Call this key so; once for each
-    #[arg(long, value_name = "KEY=NAME", value_parser = key_value)]
-    map: Vec<(String, String)>,
-    /// Also set these variables; values like vault://MOUNT/PATH#KEY are looked up
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Write this value to a file in memory, and put its path into NAME; gone when the command ends
+    #[arg(long, value_name = "NAME=REF", value_parser = files::wish)]
+    file: Vec<Wish>,
     /// Look up values like vault://… in the environment, too
     #[arg(long)]
     resolve_env: bool,
@@ -63,13 +56,20 @@ pub(crate) struct Args {
     /// What to do about a name that is set already
     #[arg(long, value_enum, default_value_t = Conflict::Override)]
     on_conflict: Conflict,
+    /// Show *** instead of secrets in what the command prints, also in base64, URL- and JSON-escaped
+    #[arg(long)]
+    mask: bool,
+    /// Revoke the token when the command ends
+    #[arg(long)]
+    revoke_on_exit: bool,
     /// Stay, and restart the command when a secret changes, or send it a signal: signal:HUP
     #[arg(
         long,
         value_name = "restart|signal:NAME",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "restart"
+        default_missing_value = "restart",
+        conflicts_with_all = ["file", "mask", "revoke_on_exit"]
     )]
     watch: Option<watch::Watch>,
     /// The command and its arguments
@@ -77,19 +77,32 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
-/// A wanted secret: a whole path, or one key under a chosen name.
-struct Wanted {
-    name: Option<String>,
-    reference: Reference,
+impl Args {
+    /// Whether something is left to do when the command has ended.
+    fn stays(&self) -> bool {
+        self.mask || self.revoke_on_exit || !self.file.is_empty()
+    }
 }
 
 pub(crate) async fn run(session: Session, args: Args) -> Outcome {
     if let Some(how) = args.watch {
         return watch::run(&session, &args, how).await;
     }
-    let environment = prepare(&session, &args).await.map_err(as_start)?;
+    if args.stays() {
+        return supervise::run(session, &args).await;
+    }
+    let prepared = prepare(&session, &args).await.map_err(as_start)?;
     drop(session);
-    Err(start(&args.command, environment))
+    Err(start(&args.command, prepared.environment.into_vars()))
+}
+
+/// What the command is to get.
+struct Prepared {
+    environment: Environment,
+    /// Names of variables, and what the files hold that they are to point to.
+    files: Vec<(String, String)>,
+    /// Everything that was read for it, under the names that it has there.
+    secrets: Vec<(String, String)>,
 }
 
 /// The exit codes of docker, timeout and env: 125 means "not started".
@@ -108,7 +121,7 @@ pub(crate) fn as_start(failure: Failure) -> Failure {
     }
 }
 
-async fn prepare(session: &Session, args: &Args) -> Outcome<Environment> {
+async fn prepare(session: &Session, args: &Args) -> Outcome<Prepared> {
     let inherited = if args.pristine {
         BTreeMap::new()
     } else {
@@ -118,15 +131,21 @@ async fn prepare(session: &Session, args: &Args) -> Outcome<Environment> {
         wanted,
         literals,
         resolved_names,
-    } = asked(args)?;
-    if wanted.is_empty() && literals.is_empty() {
+    } = args.selection.asked(args.resolve_env)?;
+    if wanted.is_empty() && literals.is_empty() && args.file.is_empty() {
         return Err(local(
             "no secret was asked for",
-            "add -s MOUNT/PATH, --env-file FILE or --resolve-env",
+            "add -s MOUNT/PATH, --file NAME=REF, --env-file FILE or --resolve-env",
         ));
     }
-    let secrets = fetch::all(session, &wanted).await?;
-    check_keys(args, &wanted, &secrets)?;
+    let references = wanted.iter().map(|w| &w.reference);
+    let references = references.chain(args.file.iter().map(|wish| &wish.reference));
+    let paths = references.map(|r| (r.path.clone(), None)).collect();
+    let read = fetch::all(session, &paths).await?;
+    let data = |reference: &Reference| &read[&reference.path].data;
+    let secrets: Vec<_> = wanted.iter().map(|w| data(&w.reference)).collect();
+    args.selection.check_keys(&wanted, &secrets)?;
+
     let mut environment = Environment::new(inherited, args.on_conflict, args.allow_name.clone());
     environment.forget_conflicts_with(&resolved_names);
     if !args.keep_token {
@@ -135,177 +154,48 @@ async fn prepare(session: &Session, args: &Args) -> Outcome<Environment> {
     for (name, value) in literals {
         environment.set(name, value);
     }
-    for (wanted, data) in wanted.iter().zip(&secrets) {
-        for (name, value) in named_values(args, wanted, data)? {
-            environment.set(name, value);
-        }
+    let mut all = Vec::new();
+    for (wanted, data) in wanted.iter().zip(secrets) {
+        all.extend(args.selection.named_values(wanted, data)?);
+    }
+    for (name, value) in &all {
+        environment.set(name.clone(), value.clone());
+    }
+    let mut files = Vec::new();
+    for wish in &args.file {
+        let value = environment::text(wish.reference.value_in(data(&wish.reference))?);
+        environment.set(wish.name.clone(), String::new());
+        files.push((wish.name.clone(), value));
     }
     environment.check()?;
-    Ok(environment)
-}
-
-/// What the arguments, files and variables ask for.
-struct Asked {
-    wanted: Vec<Wanted>,
-    literals: Vec<(String, String)>,
-    resolved_names: BTreeSet<String>,
-}
-
-fn asked(args: &Args) -> Outcome<Asked> {
-    let mut wanted = args
-        .secret
-        .iter()
-        .map(|text| wanted(text))
-        .collect::<Outcome<Vec<_>>>()?;
-    let mut literals = Vec::new();
-    for path in &args.env_file {
-        for (name, value) in dotenv::read(path)? {
-            if Reference::is_marked(&value) {
-                wanted.push(single(name, &value)?);
-            } else {
-                literals.push((name, value));
-            }
-        }
-    }
-    let mut resolved_names = BTreeSet::new();
-    if args.resolve_env {
-        // What is not UTF-8 is no reference of ours.
-        let texts =
-            std::env::vars_os().filter_map(|(k, v)| k.into_string().ok().zip(v.into_string().ok()));
-        for (name, value) in texts.filter(|(_, value)| Reference::is_marked(value)) {
-            resolved_names.insert(name.clone());
-            wanted.push(single(name, &value)?);
-        }
-    }
-    Ok(Asked {
-        wanted,
-        literals,
-        resolved_names,
+    all.extend(files.iter().cloned());
+    Ok(Prepared {
+        environment,
+        files,
+        secrets: all,
     })
 }
 
 /// Everything that the command depends on.
 fn references(args: &Args) -> Outcome<Vec<Reference>> {
-    let asked = asked(args)?;
+    let asked = args.selection.asked(args.resolve_env)?;
     Ok(asked.wanted.into_iter().map(|w| w.reference).collect())
 }
 
-fn wanted(text: &str) -> Outcome<Wanted> {
-    match text.split_once('=') {
-        // `NAME=REF`; a key may hold a `=`, a name may not hold what paths have.
-        Some((name, reference)) if !name.contains(['/', '#', ':']) => {
-            single(name.to_owned(), reference)
-        }
-        _ => Ok(Wanted {
-            name: None,
-            reference: text.parse()?,
-        }),
-    }
-}
-
-fn single(name: String, text: &str) -> Outcome<Wanted> {
-    let reference: Reference = text.parse()?;
-    if reference.key.is_none() {
-        return Err(local(
-            format!("{name} needs one value, and {reference} is a whole secret"),
-            format!("write {name}={reference}#KEY"),
-        ));
-    }
-    Ok(Wanted {
-        name: Some(name),
-        reference,
-    })
-}
-
-/// `--only` and `--map` name keys; one that no whole secret has is a slip of the pen.
-fn check_keys(args: &Args, wanted: &[Wanted], secrets: &[Map<String, Value>]) -> Outcome {
-    let whole = || {
-        wanted
-            .iter()
-            .zip(secrets)
-            .filter(|(w, _)| w.name.is_none())
-            .map(|(_, data)| data)
-    };
-    let named = args.only.iter().chain(args.map.iter().map(|(key, _)| key));
-    let lost: Vec<&str> = named
-        .filter(|key| !whole().any(|data| data.contains_key(*key)))
-        .map(String::as_str)
-        .collect();
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let keys: BTreeSet<&str> = whole()
-        .flat_map(|data| data.keys().map(String::as_str))
-        .collect();
-    let keys: Vec<_> = keys.into_iter().collect();
-    Err(local(
-        format!("no secret has the key {}", lost.join(", ")),
-        format!("there are: {}", keys.join(", ")),
-    ))
-}
-
-/// The variables that one wanted secret becomes.
-fn named_values(
-    args: &Args,
-    wanted: &Wanted,
-    data: &Map<String, Value>,
-) -> Outcome<Vec<(String, String)>> {
-    let keys: Vec<&String> = match &wanted.reference.key {
-        Some(key) => {
-            let (key, _) = data.get_key_value(key).ok_or_else(|| {
-                let keys: Vec<_> = data.keys().map(String::as_str).collect();
-                local(
-                    format!("{} has no key {key}", wanted.reference.path),
-                    format!("it has: {}", keys.join(", ")),
-                )
-            })?;
-            vec![key]
-        }
-        None => data
-            .keys()
-            .filter(|key| args.only.is_empty() || args.only.contains(key))
-            .collect(),
-    };
-    Ok(keys
-        .into_iter()
-        .map(|key| (name_of(args, wanted, key), environment::text(&data[key])))
-        .collect())
-}
-
-/// A name is the key itself; it changes only where an option says so.
-fn name_of(args: &Args, wanted: &Wanted, key: &str) -> String {
-    if let Some(name) = &wanted.name {
-        return name.clone();
-    }
-    let mapped = args
-        .map
-        .iter()
-        .find(|(from, _)| from == key)
-        .map(|(_, to)| to.clone());
-    mapped.unwrap_or_else(|| {
-        let name = format!("{}{key}", args.prefix);
-        if args.upper {
-            name.to_ascii_uppercase()
-        } else {
-            name
-        }
-    })
-}
-
 /// Replaces this process; only a failure comes back.
-fn start(words: &[OsString], environment: Environment) -> Failure {
+fn start(words: &[OsString], variables: BTreeMap<OsString, OsString>) -> Failure {
     let Some((program, arguments)) = words.split_first() else {
         return as_start(plain("there is no command"));
     };
     let error = Command::new(program)
         .args(arguments)
         .env_clear()
-        .envs(environment.into_vars())
+        .envs(variables)
         .exec();
     not_started(program, &error)
 }
 
-fn not_started(program: &OsString, error: &std::io::Error) -> Failure {
+fn not_started(program: &OsStr, error: &std::io::Error) -> Failure {
     let (code, next) = match error.kind() {
         std::io::ErrorKind::NotFound => (127, "check the name and PATH"),
         _ => (126, "check that it is a program and may be executed"),
@@ -314,28 +204,5 @@ fn not_started(program: &OsString, error: &std::io::Error) -> Failure {
         code,
         what: format!("cannot start {}: {error}", program.to_string_lossy()),
         next: Some(next.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_goes_before_the_reference_and_needs_one_key() {
-        let read = |t: &str| wanted(t).ok().map(|w| (w.name, w.reference.to_string()));
-        assert_eq!(
-            read("DB=secret/app#pw"),
-            Some((Some("DB".into()), "secret/app#pw".into()))
-        );
-        assert_eq!(
-            read("secret/app#a=b"),
-            Some((None, "secret/app#a=b".into()))
-        );
-        assert_eq!(
-            read("vault://secret/app"),
-            Some((None, "secret/app".into()))
-        );
-        assert_eq!(read("DB=secret/app"), None);
     }
 }

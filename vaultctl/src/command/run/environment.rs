@@ -151,6 +151,13 @@ impl Environment {
         }
     }
 
+    /// Another value for a variable that is set here.
+    pub(super) fn replace(&mut self, name: &str, value: String) {
+        if let Some(old) = self.set.get_mut(name) {
+            *old = value;
+        }
+    }
+
     /// Refuses bad names and values, all of them in one message.
     pub(super) fn check(&mut self) -> Outcome {
         let malformed: Vec<_> = self
@@ -231,7 +238,7 @@ impl Environment {
 }
 
 /// A value as a variable holds it: texts as they are, the rest as JSON.
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

@@ -1,70 +1,109 @@
-//! Reading what `run` needs: all at once, one error for all that is missing.
+//! Reading what `run` needs: in one request, with one error for all that is missing.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
-use super::Wanted;
 use crate::command::kv;
-use crate::error::{Outcome, local, plain};
-use crate::mount::locate;
+use crate::error::{Failure, Outcome, local};
+use crate::mount::{Located, locate};
 use crate::session::Session;
 
-/// Secrets read at the same time.
-const AT_ONCE: usize = 8;
+/// One secret as it was read.
+pub(crate) struct Read {
+    pub(crate) data: Map<String, Value>,
+}
 
-/// Reads every distinct path once, several at a time; the data in the order of `wanted`.
-pub(super) async fn all(session: &Session, wanted: &[Wanted]) -> Outcome<Vec<Map<String, Value>>> {
-    let paths: BTreeSet<&str> = wanted.iter().map(|w| w.reference.path.as_str()).collect();
-    let mut found = BTreeMap::new();
-    let mut problems = Vec::new();
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
-    let mut reads = JoinSet::new();
-    for path in paths {
-        let (session, permits, path) = (session.clone(), permits.clone(), path.to_owned());
-        reads.spawn(async move {
-            let _permit = permits.acquire_owned().await;
-            let place = locate(&session, None, &path).await;
-            let read = match place {
-                Ok(place) => kv::fetch(&session, &place, None).await,
-                Err(failure) => Err(failure),
-            };
-            (path, read)
-        });
-    }
-    while let Some(done) = reads.join_next().await {
-        match done.map_err(|e| plain(format!("a reader stopped: {e}")))? {
-            (path, Ok(secret)) => {
-                found.insert(path, secret.data);
-            }
-            (path, Err(failure)) => problems.push((path, failure)),
+/// Reads every path, at that version if one is given. Paths are of people: `secret/app`.
+pub(crate) async fn all(
+    session: &Session,
+    wanted: &BTreeMap<String, Option<u64>>,
+) -> Outcome<BTreeMap<String, Read>> {
+    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+    let mut places: Vec<(&String, Option<u64>, Located)> = Vec::new();
+    for (path, version) in wanted {
+        let known = places.iter().find_map(|(_, _, place)| place.of(path));
+        let place = match known {
+            Some(place) => Ok(place),
+            None => locate(session, None, path).await,
+        };
+        match place.and_then(|place| version.map_or(Ok(()), |_| place.needs_v2()).map(|()| place)) {
+            Ok(place) => places.push((path, *version, place)),
+            Err(failure) => problems.push((path.clone(), failure)),
         }
     }
+    let mut at_once = at_once(session, &places).await?;
+    for (path, version, place) in places {
+        let read = match at_once.remove(path) {
+            Some(read) => Ok(read),
+            // Alone it says why it failed.
+            None => kv::fetch(session, &place, version)
+                .await
+                .map(|secret| Read { data: secret.data }),
+        };
+        match read {
+            Ok(read) => drop(found.insert(path.clone(), read)),
+            Err(failure) => problems.push((path.clone(), failure)),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(found),
+        false => Err(told(problems)),
+    }
+}
+
+/// What one request for all of them answers; those that are refused or missing are left out.
+async fn at_once(
+    session: &Session,
+    places: &[(&String, Option<u64>, Located)],
+) -> Outcome<BTreeMap<String, Read>> {
+    let mut found = BTreeMap::new();
+    if places.len() < 2 {
+        return Ok(found);
+    }
+    let paths: Vec<_> = places
+        .iter()
+        .map(|(_, version, place)| (place.data(), *version))
+        .collect();
+    let Some(results) = session.client.read_many(&paths).await? else {
+        return Ok(found);
+    };
+    for ((path, _, place), result) in places.iter().zip(results) {
+        if let Some(read) = result.ok().and_then(|data| read(place, data)) {
+            found.insert((*path).clone(), read);
+        }
+    }
+    Ok(found)
+}
+
+fn read(place: &Located, mut data: Value) -> Option<Read> {
+    let values = match place.version {
+        2 => data["data"].take(),
+        _ => data,
+    };
+    match values {
+        Value::Object(data) => Some(Read { data }),
+        _ => None,
+    }
+}
+
+fn told(mut problems: Vec<(String, Failure)>) -> Failure {
     if problems.len() == 1
         && let Some((_, failure)) = problems.pop()
     {
-        return Err(failure);
+        return failure;
     }
-    if !problems.is_empty() {
-        problems.sort_by(|a, b| a.0.cmp(&b.0));
-        let lines: Vec<_> = problems
-            .iter()
-            .map(|(path, failure)| format!("  {path}: {failure}"))
-            .collect();
-        return Err(local(
-            format!(
-                "{} secrets cannot be read:\n{}",
-                lines.len(),
-                lines.join("\n")
-            ),
-            "check the paths and your policies: vaultctl whoami",
-        ));
-    }
-    Ok(wanted
+    problems.sort_by(|a, b| a.0.cmp(&b.0));
+    let lines: Vec<_> = problems
         .iter()
-        .map(|w| found.get(&w.reference.path).cloned().unwrap_or_default())
-        .collect())
+        .map(|(path, failure)| format!("  {path}: {failure}"))
+        .collect();
+    local(
+        format!(
+            "{} secrets cannot be read:\n{}",
+            lines.len(),
+            lines.join("\n")
+        ),
+        "check the paths and your policies: vaultctl whoami",
+    )
 }

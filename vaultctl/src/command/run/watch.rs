@@ -7,17 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::process::ExitStatus;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::Signal;
+use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use super::{Args, as_start, not_started, prepare};
-use crate::error::{Failure, Outcome, plain};
+use super::child::{self, Signals};
+use super::{Args, as_start, prepare};
+use crate::error::{Outcome, plain};
 use crate::reference::Reference;
 use crate::session::Session;
 
@@ -61,15 +60,15 @@ type Variables = BTreeMap<OsString, OsString>;
 pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome {
     // Before the first reading, so that no change is between the two.
     let mut cursor = session.client.changes_cursor().await.ok();
-    let mut variables = prepare(session, args).await.map_err(as_start)?.into_vars();
+    let mut variables = variables(session, args).await.map_err(as_start)?;
     let references = super::references(args)?;
     let mut signals = Signals::new()?;
     let mut child = start(args, &variables)?;
     loop {
         let fresh = tokio::select! {
-            status = child.wait() => return Err(ended(status)),
-            number = signals.next() => {
-                send(&child, number);
+            status = child.wait() => return Err(child::ended(status)),
+            number = signals.next(true) => {
+                child::send(&child, number);
                 continue;
             }
             fresh = changed(session, args, &references, &mut cursor, &variables) => fresh,
@@ -78,7 +77,7 @@ pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome
         match watch {
             Watch::Signal(number) => {
                 eprintln!("run: the secrets changed: the command gets a signal");
-                send(&child, number);
+                child::send(&child, number);
             }
             Watch::Restart => {
                 eprintln!("run: the secrets changed: the command is restarted");
@@ -87,6 +86,10 @@ pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome
             }
         }
     }
+}
+
+async fn variables(session: &Session, args: &Args) -> Outcome<Variables> {
+    Ok(prepare(session, args).await?.environment.into_vars())
 }
 
 /// Waits until the variables are other ones.
@@ -103,7 +106,7 @@ async fn changed(
             sleep(PAUSE).await;
             *cursor = session.client.changes_cursor().await.ok();
         }
-        match prepare(session, args).await.map(|fresh| fresh.into_vars()) {
+        match variables(session, args).await {
             Ok(fresh) if fresh != *known => return fresh,
             Ok(_) => {}
             Err(failure) => {
@@ -138,87 +141,17 @@ async fn told(
 }
 
 fn start(args: &Args, variables: &Variables) -> Outcome<Child> {
-    let (program, arguments) = args
-        .command
-        .split_first()
-        .ok_or_else(|| as_start(plain("there is no command")))?;
-    Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(variables)
-        .spawn()
-        .map_err(|error| not_started(program, &error))
-}
-
-fn send(child: &Child, number: Signal) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(pid) = pid.and_then(Pid::from_raw) {
-        // It may have ended already.
-        let _ = kill_process(pid, number);
-    }
+    child::spawn(child::command(&args.command)?.envs(variables))
 }
 
 async fn stop(child: &mut Child) -> Outcome {
-    send(child, Signal::TERM);
+    child::send(child, Signal::TERM);
     if timeout(GRACE, child.wait()).await.is_err() {
         eprintln!("run: the command does not end: it is killed");
         let killed = child.kill().await;
         return killed.map_err(|error| plain(format!("cannot end the command: {error}")));
     }
     Ok(())
-}
-
-/// The command's own code; 128 and the number of the signal that ended it.
-fn ended(status: std::io::Result<ExitStatus>) -> Failure {
-    use std::os::unix::process::ExitStatusExt;
-    let code = match status {
-        Err(error) => return plain(format!("cannot wait for the command: {error}")),
-        Ok(status) => status
-            .code()
-            .or_else(|| status.signal().map(|number| 128 + number)),
-    };
-    Failure::Silent(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-}
-
-/// Those that are handed on. From a terminal, INT reaches the command without us.
-struct Signals {
-    hang_up: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    user1: tokio::signal::unix::Signal,
-    user2: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Outcome<Signals> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| plain(format!("cannot listen for signals: {error}")))
-        };
-        Ok(Signals {
-            hang_up: listen(SignalKind::hangup())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            user1: listen(SignalKind::user_defined1())?,
-            user2: listen(SignalKind::user_defined2())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        use std::io::IsTerminal;
-        loop {
-            tokio::select! {
-                _ = self.hang_up.recv() => return Signal::HUP,
-                _ = self.interrupt.recv() => {
-                    if !std::io::stdin().is_terminal() {
-                        return Signal::INT;
-                    }
-                }
-                _ = self.terminate.recv() => return Signal::TERM,
-                _ = self.user1.recv() => return Signal::USR1,
-                _ = self.user2.recv() => return Signal::USR2,
-            }
-        }
-    }
 }
 
 #[cfg(test)]
