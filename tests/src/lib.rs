@@ -11,8 +11,10 @@ pub mod http;
 pub mod issuer;
 pub mod process;
 mod vault;
+mod vaultctl;
 pub mod web;
 
 pub use http::{Answer, Request};
 pub use process::{Options, Process, program};
 pub use vault::{Init, Vault};
+pub use vaultctl::{Said, Vaultctl};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, completion, doctor, get, kv, lease, login, operator, policy, raw, run, search,
-    secrets, server, token, whoami, why,
+    audit, auth, completion, doctor, get, kv, lease, login, operator, policy, raw, run, scan,
+    search, secrets, server, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -28,6 +28,9 @@ Secrets
   search TEXT              names in all mounts, as far as you may list
   read write patch delete list   any API path
   unwrap                   open a wrapping token
+Leaks
+  scan PATH|-|--git RANGE  stored values and tokens in files and commits; --install-hook
+  leaked                   hand in a token that was found: it is revoked
 Access
   token                    create lookup renew revoke capabilities
   policy                   read write list delete fmt test (offline: --path)
@@ -55,7 +58,8 @@ Options
   -h, --help  -V, --version
 
 Environment: BAO_* first, then VAULT_* (ADDR, TOKEN, CACERT, NAMESPACE, FORMAT, ...)
-Exit codes: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; run: the command's
+Exit codes: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; scan: 3 found;
+run: the command's
 ";
 
 /// Command line of vaultd, a Vault-compatible secrets manager.
@@ -153,6 +157,10 @@ pub(crate) enum Command {
     List(raw::List),
     /// Find secrets by name, in all KV mounts
     Search(search::Args),
+    /// Find stored values, and tokens by their shape, in files and git [exit 3: found]
+    Scan(scan::Args),
+    /// Hand in a token that was found: it is revoked
+    Leaked,
     /// Why a request was denied: the rule, and the smallest one that would allow it
     Why(why::Args),
     /// Open a wrapping token, once

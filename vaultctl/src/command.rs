@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod kv;
+pub(crate) mod leaked;
 pub(crate) mod lease;
 pub(crate) mod login;
 pub(crate) mod mounts;
@@ -13,6 +14,7 @@ pub(crate) mod operator;
 pub(crate) mod policy;
 pub(crate) mod raw;
 pub(crate) mod run;
+pub(crate) mod scan;
 pub(crate) mod search;
 pub(crate) mod secrets;
 pub(crate) mod server;
@@ -45,6 +47,8 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Delete(args) => raw::delete(&session()?, args).await,
         Command::List(args) => raw::list(&session()?, args).await,
         Command::Search(args) => search::run(&session()?, args).await,
+        Command::Scan(args) => scan::run(&session, &output(globals, face)?, args).await,
+        Command::Leaked => leaked::run(&session()?).await,
         Command::Why(args) => why::run(&session()?, args).await,
         Command::Unwrap(args) => raw::unwrap(&session()?, args).await,
         Command::Token(command) => token::run(&session()?, command).await,

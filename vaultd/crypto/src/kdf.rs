@@ -43,12 +43,18 @@ pub enum Label {
     Approle,
     /// Batch tokens.
     Batch,
+    /// Keys of fingerprints, one for each caller.
+    Fingerprints,
+    /// Private keys of paths, for values that are encrypted elsewhere.
+    Values,
+    /// The seed of the key that signs bundles.
+    BundleSign,
 }
 
 impl Label {
     /// Every label, for tests that all differ.
     #[cfg(test)]
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Records,
         Self::Commit,
         Self::Names,
@@ -65,6 +71,9 @@ impl Label {
         Self::Lease,
         Self::Approle,
         Self::Batch,
+        Self::Fingerprints,
+        Self::Values,
+        Self::BundleSign,
     ];
 
     /// The label as it enters the derivation.
@@ -86,6 +95,9 @@ impl Label {
             Self::Lease => "vaultd/v1/lease",
             Self::Approle => "vaultd/v1/approle",
             Self::Batch => "vaultd/v1/batch",
+            Self::Fingerprints => "vaultd/v1/fingerprints",
+            Self::Values => "vaultd/v1/values",
+            Self::BundleSign => "vaultd/v1/bundle-sign",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | keyed look-up tag | [`Prf`] | HMAC-SHA256 (RFC 2104) |
 //! | one key from another | [`derive()`] | HKDF-SHA256 (RFC 5869) |
 //! | a key from a passphrase | [`stretch`], [`wrap`] | Argon2id (RFC 9106) |
+//! | find a text again in large files | [`Fingerprinter`] | HMAC-SHA256, cut |
 //! | sign | [`SigningKey`] | Ed25519 (RFC 8032) |
 //! | split the unseal key | [`split`] | Shamir over GF(2^8) |
 //!
@@ -19,6 +20,7 @@
 
 mod aad;
 mod aead;
+mod fingerprint;
 mod hash;
 mod kdf;
 mod key;
@@ -32,6 +34,7 @@ mod token;
 
 pub use aad::Aad;
 pub use aead::{OVERHEAD, OpenError, RecordKey};
+pub use fingerprint::Fingerprinter;
 pub use hash::{Sha256, sha256};
 pub use kdf::{Label, derive};
 pub use key::{Key, SecretBytes, SecretString, SecretVec, WrongLength};
@@ -47,4 +50,4 @@ pub use shamir::{
 };
 pub use sign::{BadPublicKey, BadSignature, PublicKey, SigningKey};
 pub use siv::NameKey;
-pub use token::{checksum_ok, new_token, random_base62, uuid_v4};
+pub use token::{checked, checksum_ok, new_token, random_base62, uuid_v4};

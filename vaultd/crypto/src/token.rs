@@ -16,8 +16,15 @@ pub fn new_token(prefix: &str, random: &dyn Random) -> SecretString {
     let mut token = Zeroizing::new(String::with_capacity(prefix.len() + BODY + CHECKSUM));
     token.push_str(prefix);
     push_base62(&mut token, BODY, random);
-    let checksum = checksum(&token);
-    token.push_str(&checksum);
+    checked(std::mem::take(&mut *token))
+}
+
+/// `body` with its checksum at the end, for tokens that carry something else than randomness.
+pub fn checked(body: String) -> SecretString {
+    let body = Zeroizing::new(body);
+    let mut token = Zeroizing::new(String::with_capacity(body.len() + CHECKSUM));
+    token.push_str(&body);
+    token.push_str(&checksum(&body));
     SecretString::new(std::mem::take(&mut *token))
 }
 

@@ -76,7 +76,7 @@ struct Kdf {
 #[test]
 fn kdf() {
     use Label::*;
-    const LABELS: [Label; 16] = [
+    const LABELS: [Label; 19] = [
         Records,
         Commit,
         Names,
@@ -93,6 +93,9 @@ fn kdf() {
         Lease,
         Approle,
         Batch,
+        Fingerprints,
+        Values,
+        BundleSign,
     ];
     let wrong = load("kdf");
     let wrong = deviations(&wrong, |kdf: &Kdf| {

@@ -8,7 +8,7 @@ use super::reply::{After, Reply};
 use super::retry::committed;
 use super::revoke::{Children, revoke, revoke_all};
 use super::unsealed::Unsealed;
-use super::{Core, audit_device, identity, lease, mount, quota, token};
+use super::{Core, audit_device, identity, leak, lease, mount, quota, token};
 
 pub async fn carry_out(
     core: &Core,
@@ -40,6 +40,7 @@ pub async fn carry_out(
                 revoke(vault, &id, Children::Orphan).await?;
             }
         }
+        Some(After::Leaked(id)) => leak::carry_out(vault, &id).await?,
         Some(After::EndLeases { ending, wait }) => match wait {
             true => lease::end(vault, &ending).await?,
             false => drop(tokio::spawn(lease::end_later(

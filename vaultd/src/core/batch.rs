@@ -28,22 +28,33 @@ const ATTEMPTS: u64 = 64;
 /// A path, or one with a version.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Wanted {
+pub(super) enum Wanted {
     Path(String),
     Version { path: String, version: Option<u64> },
 }
 
 /// One read. Holds secrets: not `Debug`.
-struct Part {
-    request: Request,
-    resolved: Resolved,
+pub(super) struct Part {
+    pub(super) request: Request,
+    pub(super) resolved: Resolved,
     /// The token had a use left for it.
     counted: bool,
 }
 
 pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, Fault> {
+    let gathered = gather(core, vault, ctx, wanted(ctx)?).await?;
+    Ok(Data::Raw(show(&gathered)))
+}
+
+/// Reads, each authorised and recorded; what is told of them is the caller's affair.
+pub(super) async fn gather(
+    core: &Core,
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    wanted: Vec<Wanted>,
+) -> Result<Vec<(Part, Result<Reply, Fault>)>, Fault> {
     let caller = ctx.caller.ok_or(Fault::BadToken)?;
-    let mut parts = parts(vault, ctx)?;
+    let mut parts = parts(vault, ctx, wanted)?;
     let caller = count_uses(vault, caller, &mut parts).await?;
     let outcomes = at_one_moment(core, vault, &caller, &parts).await?;
     let recorders: Vec<Recorder<'_>> = parts
@@ -65,17 +76,16 @@ pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, 
         .await
         .into_iter()
         .collect::<Result<(), Fault>>()?;
-    Ok(Data::Raw(show(&parts, &outcomes)))
+    drop(recorders);
+    Ok(parts.into_iter().zip(outcomes).collect())
 }
 
-fn parts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Vec<Part>, Fault> {
-    let wanted: Vec<Wanted> = ctx
-        .body()
-        .typed(
-            "paths",
-            "a list of paths, or of objects with a path and a version",
-        )?
-        .unwrap_or_default();
+pub(super) fn wanted(ctx: &Ctx<'_>) -> Result<Vec<Wanted>, Fault> {
+    let kind = "a list of paths, or of objects with a path and a version";
+    Ok(ctx.body().typed("paths", kind)?.unwrap_or_default())
+}
+
+fn parts(vault: &Unsealed, ctx: &Ctx<'_>, wanted: Vec<Wanted>) -> Result<Vec<Part>, Fault> {
     if wanted.is_empty() || wanted.len() > PATHS_MAX {
         return Err(Fault::invalid(format!(
             "paths must name 1 to {PATHS_MAX} paths"
@@ -167,19 +177,13 @@ async fn at_one_moment(
 }
 
 /// Values stay text. What is read here was asked for in `paths`, in that order.
-fn show(parts: &[Part], outcomes: &[Result<Reply, Fault>]) -> String {
+fn show(gathered: &[(Part, Result<Reply, Fault>)]) -> String {
     let mut text = String::from(r#"{"results":["#);
-    for (at, (part, outcome)) in parts.iter().zip(outcomes).enumerate() {
+    for (at, (part, outcome)) in gathered.iter().enumerate() {
         if at > 0 {
             text.push(',');
         }
-        let head = json!({
-            "path": part.request.path.as_str(),
-            "request_id": part.request.id,
-            "status": status_of(outcome),
-            "errors": errors(outcome),
-        });
-        text.push_str(head.to_string().trim_end_matches('}'));
+        text.push_str(head(part, outcome).to_string().trim_end_matches('}'));
         text.push_str(r#","data":"#);
         match outcome.as_ref().map(|reply| &reply.data) {
             Ok(Data::Raw(data)) => text.push_str(data),
@@ -190,6 +194,16 @@ fn show(parts: &[Part], outcomes: &[Result<Reply, Fault>]) -> String {
     }
     text.push_str("]}");
     text
+}
+
+/// What is told of each read besides its data.
+pub(super) fn head(part: &Part, outcome: &Result<Reply, Fault>) -> Value {
+    json!({
+        "path": part.request.path.as_str(),
+        "request_id": part.request.id,
+        "status": status_of(outcome),
+        "errors": errors(outcome),
+    })
 }
 
 fn errors(outcome: &Result<Reply, Fault>) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! `sys/events/subscribe/kv`: changes of secrets, behind a cursor, in the order of their commits.
+//! `sys/events/subscribe/kv`: changes of secrets, behind a cursor, in the order of their commits;
+//! `.../token`: leaked tokens that were handed in.
 //!
 //! Promises: whoever goes on from the cursor of the last answer gets each change that it may read
 //! exactly once, or is told that the cursor is too old; a change is told only if the token may read
@@ -16,7 +17,8 @@ use super::authenticate::authenticate;
 use super::caller::Caller;
 use super::context::Ctx;
 use super::fault::Fault;
-use super::mount::{Kind, Mount, MountTable};
+use super::leak::LEAKED;
+use super::mount::{Kind, Mount, MountTable, reserved};
 use super::reply::Data;
 use super::unsealed::Unsealed;
 use crate::barrier::Change;
@@ -32,8 +34,21 @@ const PAGE: usize = 1000;
 const TOO_OLD: &str = "the cursor is too old, or from before the last unsealing: get a new one by asking \
      without a cursor, then read again what you follow";
 
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    Kv,
+    /// For who may subscribe at all: all of them.
+    Token,
+}
+
 /// One answer: at once if there is something to tell, otherwise when there is, or the wait is over.
-pub async fn poll(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, Fault> {
+pub async fn poll(
+    core: &Core,
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    topic: Topic,
+) -> Result<Data, Fault> {
     let feed = vault.barrier.feed();
     let Some(cursor) = ctx.body().string("cursor")?.filter(|text| !text.is_empty()) else {
         return Ok(answer(vault, feed.newest(), Vec::new()));
@@ -50,8 +65,9 @@ pub async fn poll(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, 
         let mounts = vault.mounts.load_full();
         let told: Vec<Value> = changes
             .into_iter()
-            .filter_map(|(number, change)| {
-                show(vault, &mounts, &caller.acl, &prefix, number, change)
+            .filter_map(|(number, change)| match topic {
+                Topic::Kv => show(vault, &mounts, &caller.acl, &prefix, number, change),
+                Topic::Token => show_token(vault, number, change),
             })
             .collect();
         // A token that has no use left is gone: it cannot wait.
@@ -96,6 +112,16 @@ fn show(
             "path": change.path,
             "operation": change.what,
             "version": change.version,
+        })
+    })
+}
+
+fn show_token(vault: &Unsealed, number: u64, change: Change) -> Option<Value> {
+    (change.mount == reserved::TOKENS && change.what == LEAKED).then(|| {
+        json!({
+            "cursor": format(vault, number),
+            "accessor": change.path,
+            "operation": change.what,
         })
     })
 }

@@ -19,10 +19,12 @@ pub mod envelope;
 pub mod events;
 pub mod expiry;
 pub mod fault;
+pub mod fingerprint;
 pub mod gate;
 pub mod help;
 pub mod identity;
 pub mod issue;
+pub mod leak;
 pub mod lease;
 pub mod lockout;
 pub mod login;
@@ -98,6 +100,8 @@ pub struct Core {
     /// Public keys of who signs tokens for logins.
     pub issuers: Issuers,
     pub meter: meter::Meter,
+    /// Who hands in leaked tokens.
+    pub leaks: quota::Limiter,
     /// Unseals without shares.
     pub transit: Option<autoseal::Transit>,
     /// When the process began to serve.
@@ -130,6 +134,7 @@ impl Core {
             outbound: Arc::default(),
             issuers: Issuers::default(),
             meter: meter::Meter::default(),
+            leaks: leak::limiter(),
             transit: None,
             operators: operator::Operators::default(),
             sealed: watch::Sender::new(()),

@@ -51,6 +51,8 @@ pub enum After {
     Revoke(Vec<String>),
     /// The same, but their children live on as orphans.
     RevokeOrphan(Vec<String>),
+    /// A token was handed in as leaked.
+    Leaked(String),
     /// Revoke all leases below a path, and answer before or after.
     EndLeases {
         ending: Ending,

@@ -12,16 +12,16 @@
 //!
 //! Batch tokens are sealed blobs that carry all of this themselves.
 
+mod batch;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use vault_crypto::{Aad, Prf, Random, RecordKey, new_token};
+use vault_crypto::{Prf, Random, RecordKey, new_token};
 use zeroize::Zeroizing;
 
 use super::fault::Fault;
@@ -29,6 +29,8 @@ use super::login::within;
 use super::mount::reserved;
 use crate::barrier::{Barrier, Tx};
 use crate::policy::PolicyName;
+
+use batch::BatchTokens;
 
 /// What is known of a token. Durations in seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -157,7 +159,7 @@ const FINGERPRINT: usize = 16;
 /// The keys of the store. Dropped at seal.
 pub struct TokenKeys {
     prf: Prf,
-    batch: RecordKey,
+    pub batch: BatchTokens,
 }
 
 /// A new token with the secret that its holder presents.
@@ -169,7 +171,10 @@ pub struct Issued {
 
 impl TokenKeys {
     pub fn new(prf: Prf, batch: RecordKey) -> TokenKeys {
-        TokenKeys { prf, batch }
+        TokenKeys {
+            prf,
+            batch: BatchTokens::new(batch),
+        }
     }
 
     /// 32 hex digits.
@@ -184,10 +189,13 @@ impl TokenKeys {
         secret: &str,
     ) -> Result<Option<(String, Arc<Token>)>, Fault> {
         let id = self.fingerprint(secret);
-        if let Some(blob) = secret.strip_prefix("hvb.") {
-            let Some(token) = self.open_batch(blob) else {
+        if secret.starts_with(batch::PREFIX) {
+            let Some(token) = self.batch.open(secret) else {
                 return Ok(None);
             };
+            if self.batch.leaked.load().contains(&id) {
+                return Ok(None);
+            }
             if let Some(parent) = &token.parent
                 && find_by_id(barrier, parent).await?.is_none()
             {
@@ -196,12 +204,6 @@ impl TokenKeys {
             return Ok(Some((id, Arc::new(token))));
         }
         Ok(find_by_id(barrier, &id).await?.map(|token| (id, token)))
-    }
-
-    fn open_batch(&self, blob: &str) -> Option<Token> {
-        let sealed = URL_SAFE_NO_PAD.decode(blob).ok()?;
-        let plain = self.batch.open(batch_aad().as_bytes(), &sealed).ok()?;
-        serde_json::from_slice(&plain).ok()
     }
 
     /// Makes a token and, unless it is a batch token, its rows.
@@ -220,9 +222,7 @@ impl TokenKeys {
         }
         if token.batch {
             token.accessor = String::new();
-            let plain = serde_json::to_vec(&token).map_err(|_| Fault::Internal("batch token"))?;
-            let blob = URL_SAFE_NO_PAD.encode(self.batch.seal(random, &batch_aad(), &plain));
-            let secret = Zeroizing::new(format!("hvb.{blob}"));
+            let secret = self.batch.seal(&token, random)?;
             return Ok(Issued {
                 id: self.fingerprint(&secret),
                 secret,
@@ -247,10 +247,6 @@ impl TokenKeys {
         }
         Ok(Issued { secret, id, token })
     }
-}
-
-fn batch_aad() -> Aad {
-    Aad::new("vaultd batch token").u64(1)
 }
 
 fn id_row(id: &str) -> String {

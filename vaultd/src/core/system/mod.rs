@@ -21,6 +21,7 @@ mod tune;
 mod ui;
 
 use super::context::Ctx;
+use super::events::Topic;
 use super::fault::Fault;
 use super::quota::{LEASES, RATE};
 use super::reply::Data;
@@ -28,7 +29,7 @@ use super::reply::{After, Reply};
 use super::request::Request;
 use super::route::{Access, Found, find};
 use super::unsealed::Unsealed;
-use super::{Core, batch, cors, events, operator, search, why, wrapping};
+use super::{Core, batch, cors, events, fingerprint, leak, operator, search, why, wrapping};
 use crate::barrier::Tx;
 use crate::engine::transit;
 
@@ -56,7 +57,10 @@ pub async fn prepare(
     match call {
         Call::Batch => batch::read(core, vault, ctx).await.map(Some),
         Call::Search => search::search(vault, ctx).await.map(Some),
-        Call::Events => events::poll(core, vault, ctx).await.map(Some),
+        Call::Fingerprints => fingerprint::read(core, vault, ctx).await.map(Some),
+        Call::LeakReport => leak::admit(core, ctx).map(|()| None),
+        Call::Events => events::poll(core, vault, ctx, Topic::Kv).await.map(Some),
+        Call::TokenEvents => events::poll(core, vault, ctx, Topic::Token).await.map(Some),
         _ => Ok(None),
     }
 }
@@ -166,7 +170,11 @@ pub async fn run(
         Call::LeaseTidy => Ok(leases::tidy()),
         Call::LeaseCount => leases::count(vault, ctx, tx).await,
         Call::LeaseIrrevocable => leases::list_irrevocable(ctx),
-        Call::Batch | Call::Search | Call::Events => Err(Fault::Internal("nothing was prepared")),
+        Call::Batch | Call::Fingerprints | Call::Search | Call::Events | Call::TokenEvents => {
+            Err(Fault::Internal("nothing was prepared"))
+        }
+        Call::LeakReport => leak::report(vault, ctx, tx).await,
+        Call::LeakList => leak::list(ctx, tx).await,
         Call::Why => why::read(vault, ctx).await,
         Call::AuditList => audit::list(core, tx).await,
         Call::AuditHash => audit::hash(core, ctx),
