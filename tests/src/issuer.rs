@@ -67,10 +67,19 @@ struct Granted {
     claims: Value,
 }
 
+/// What the person has said about a device, and what the next question is told before that.
+enum Device {
+    Waiting(&'static str),
+    Agreed(Value),
+    Denied,
+}
+
 #[derive(Default)]
 struct Inner {
     published: Vec<Value>,
     codes: HashMap<String, Granted>,
+    /// By user code; the device code is `device USER_CODE`.
+    devices: HashMap<String, Device>,
     user_info: Option<Value>,
     /// Signs id tokens.
     signer: Option<Arc<Signer>>,
@@ -142,6 +151,36 @@ impl Issuer {
     }
 }
 
+/// What a person does with the code that a device shows.
+impl Issuer {
+    pub fn agree(&self, user_code: &str, claims: Value) {
+        self.say(user_code, Device::Agreed(claims));
+    }
+
+    pub fn deny(&self, user_code: &str) {
+        self.say(user_code, Device::Denied);
+    }
+
+    /// The next question is told this.
+    pub fn put_off(&self, user_code: &str, error: &'static str) {
+        self.say(user_code, Device::Waiting(error));
+    }
+
+    /// The codes of devices whose person has not been here.
+    pub fn waiting(&self) -> Vec<String> {
+        let inner = self.inner.lock().unwrap();
+        let waiting = inner.devices.iter();
+        let waiting = waiting.filter(|(_, device)| matches!(device, Device::Waiting(_)));
+        waiting.map(|(code, _)| code.clone()).collect()
+    }
+
+    fn say(&self, user_code: &str, device: Device) {
+        let mut inner = self.inner.lock().unwrap();
+        let known = inner.devices.insert(user_code.to_owned(), device);
+        assert!(known.is_some(), "nobody shows {user_code}");
+    }
+}
+
 fn answer(inner: &mut Inner, asked: &Asked) -> (u16, Value) {
     let base = format!("https://{}", asked.header("host"));
     match asked.target.split('?').next().unwrap() {
@@ -153,10 +192,13 @@ fn answer(inner: &mut Inner, asked: &Asked) -> (u16, Value) {
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/token"),
                 "userinfo_endpoint": format!("{base}/userinfo"),
+                "device_authorization_endpoint": format!("{base}/device"),
             }),
         ),
         "/keys" => (200, json!({"keys": inner.published})),
+        "/token" if asked.field("device_code").is_some() => device_tokens(inner, asked),
         "/token" => tokens(inner, asked),
+        "/device" => device(inner, asked, &base),
         "/userinfo" if asked.header("authorization") == "Bearer access" => match &inner.user_info {
             Some(claims) => (200, claims.clone()),
             None => (404, json!({})),
@@ -169,13 +211,68 @@ fn answer(inner: &mut Inner, asked: &Asked) -> (u16, Value) {
     }
 }
 
-/// RFC 6749, 4.1.3 and RFC 7636, 4.6.
-fn tokens(inner: &mut Inner, asked: &Asked) -> (u16, Value) {
-    let refused = (400, json!({"error": "invalid_grant"}));
+fn is_client(asked: &Asked) -> bool {
     let expected = "Basic ".to_owned()
         + &base64::engine::general_purpose::STANDARD
             .encode("vault%20at%20idp:s3cret%3Awith%2Fodd%2Bcharacters");
-    if asked.header("authorization") != expected {
+    asked.header("authorization") == expected
+}
+
+/// RFC 8628, 3.2.
+fn device(inner: &mut Inner, asked: &Asked, base: &str) -> (u16, Value) {
+    if !is_client(asked)
+        || !asked
+            .field("scope")
+            .is_some_and(|scope| scope.starts_with("openid"))
+    {
+        return (401, json!({"error": "invalid_client"}));
+    }
+    let user_code = format!("CODE-{}", inner.devices.len());
+    let waiting = Device::Waiting("authorization_pending");
+    inner.devices.insert(user_code.clone(), waiting);
+    (
+        200,
+        json!({
+            "device_code": format!("device {user_code}"), "user_code": user_code,
+            "verification_uri": format!("{base}/activate"), "expires_in": 600, "interval": 1,
+        }),
+    )
+}
+
+/// RFC 8628, 3.4 and 3.5.
+fn device_tokens(inner: &mut Inner, asked: &Asked) -> (u16, Value) {
+    let refused = |error: &str| (400, json!({ "error": error }));
+    if !is_client(asked) {
+        return (401, json!({"error": "invalid_client"}));
+    }
+    let code = asked.field("device_code").unwrap_or_default();
+    let code = code.trim_start_matches("device ").to_owned();
+    if asked.field("grant_type").as_deref() != Some("urn:ietf:params:oauth:grant-type:device_code")
+    {
+        return refused("unsupported_grant_type");
+    }
+    match inner.devices.remove(&code) {
+        None => refused("expired_token"),
+        Some(Device::Waiting(error)) => {
+            let waiting = Device::Waiting("authorization_pending");
+            inner.devices.insert(code, waiting);
+            refused(error)
+        }
+        Some(Device::Denied) => refused("access_denied"),
+        Some(Device::Agreed(claims)) => {
+            let id_token = inner.signer.as_ref().unwrap().token(&claims);
+            (
+                200,
+                json!({"id_token": id_token, "access_token": "access", "token_type": "Bearer"}),
+            )
+        }
+    }
+}
+
+/// RFC 6749, 4.1.3 and RFC 7636, 4.6.
+fn tokens(inner: &mut Inner, asked: &Asked) -> (u16, Value) {
+    let refused = (400, json!({"error": "invalid_grant"}));
+    if !is_client(asked) {
         return (401, json!({"error": "invalid_client"}));
     }
     let get = |name| asked.field(name).unwrap_or_default();

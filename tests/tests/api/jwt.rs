@@ -15,7 +15,10 @@ pub(crate) fn now() -> i64 {
 
 /// A mount that knows the issuer by discovery, and a role `app` for the audience `vaultd`.
 pub(crate) fn mounted(issuer: &Issuer) -> Vault {
-    let vault = quick();
+    mounted_on(quick(), issuer)
+}
+
+pub(crate) fn mounted_on(vault: Vault, issuer: &Issuer) -> Vault {
     vault
         .root("POST", "sys/auth/jwt", json!({"type": "jwt"}))
         .expect(204);

@@ -54,7 +54,7 @@ pub(crate) fn claims(issuer: &Issuer) -> Value {
 }
 
 #[track_caller]
-fn refused(answer: &Answer, why: &str) {
+pub(crate) fn refused(answer: &Answer, why: &str) {
     assert_eq!(answer.status, 400, "{}", answer.text);
     assert!(
         answer.errors().contains(why),

@@ -4,6 +4,7 @@
 //! cannot be stored.
 
 mod browser;
+mod device;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// [default: what the agent has]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Log in with a browser on another machine (oidc)
+    #[arg(long)]
+    device: bool,
     /// Print the token (for scripts that cannot read ~/.vault-token)
     #[arg(long, alias = "token-only")]
     print_token: bool,
@@ -194,6 +198,14 @@ async fn with_fields(session: &Session, args: &Args) -> Outcome<Value> {
             }
             ask_missing(&mut fields, "secret_id", "Secret id")?;
             format!("auth/{mount}/login")
+        }
+        "oidc"
+            if args.device
+                || fields
+                    .get("callbackmode")
+                    .is_some_and(|mode| mode == "device") =>
+        {
+            return device::log_in(session, mount, &fields).await;
         }
         "oidc" => return browser::log_in(session, mount, &fields).await,
         "jwt" => {

@@ -66,6 +66,11 @@ impl<'t> Token<'t> {
         self.kid.as_deref()
     }
 
+    /// The text that is signed: head and payload.
+    pub fn signed(&self) -> &str {
+        self.message
+    }
+
     /// What the token says, if one of the keys signed it with an allowed algorithm.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Claims, JoseError> {
         if !allowed.contains(&self.algorithm) {

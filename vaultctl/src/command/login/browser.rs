@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use vault_sdk::Call;
 
+use super::device;
 use crate::error::{Outcome, local, remote};
 use crate::session::Session;
 
@@ -46,6 +47,9 @@ pub(super) async fn log_in(
     });
     let call = Call::post(format!("auth/{mount}/oidc/auth_url"), ask).no_token();
     let answer = session.send(call).await?;
+    if device::is_begun(answer.data()) {
+        return device::finish(session, mount, answer.data(), &client_nonce).await;
+    }
     let url = answer.data()["auth_url"]
         .as_str()
         .unwrap_or_default()

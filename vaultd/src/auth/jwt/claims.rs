@@ -35,8 +35,9 @@ fn date(claims: &Claims, name: &str) -> Result<Option<f64>, String> {
 }
 
 /// Issued, valid and not expired. Of the three times at least one must be there; where the end or
-/// the start is missing, the leeways say how long the token is good.
-pub(super) fn check_times(claims: &Claims, role: &Role, now: Timestamp) -> Result<(), String> {
+/// the start is missing, the leeways say how long the token is good. Returns the first second since
+/// 1970 at which it is not.
+pub(super) fn check_times(claims: &Claims, role: &Role, now: Timestamp) -> Result<i64, String> {
     let now = now.as_millisecond() as f64 / 1000.0;
     let skew = leeway(role.clock_skew_leeway, SKEW);
     let (issued, begins, ends) = (
@@ -70,7 +71,8 @@ pub(super) fn check_times(claims: &Claims, role: &Role, now: Timestamp) -> Resul
     if issued.is_some_and(|issued| now < issued - skew) {
         return Err("invalid issued at (iat) claim: token issued in the future".into());
     }
-    Ok(())
+    // Saturates.
+    Ok((ends + skew).ceil() as i64 + 1)
 }
 
 /// Exactly the issuer, if one is expected.

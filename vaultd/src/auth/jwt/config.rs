@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::issuers::{discover, jwks, static_keys};
-use super::model::{CONFIG, Client, Config, Place, Source};
+use super::model::{CONFIG, Client, Config, Place, Role, Source};
+use super::shared_issuer::{Judgement, judge};
 use crate::auth::name::RoleName;
+use crate::auth::roles;
 use crate::auth::secret::Secret;
 use crate::barrier::View;
 use crate::core::body::Body;
@@ -21,9 +23,22 @@ pub struct Checked {
 }
 
 /// Reads the config from the request and asks its issuer once.
-pub(super) async fn check(ctx: &Ctx<'_>, outbound: &Outbound) -> Result<Checked, Fault> {
+pub(super) async fn check(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outbound: &Outbound,
+) -> Result<Checked, Fault> {
     let config = parse(ctx.body())?;
     let mut warnings = Vec::new();
+    for name in view.list("role").await? {
+        let role: Option<Role> = roles::get(view, &RoleName::parse(&name)?).await?;
+        match role.map(|role| judge(&config, &role)) {
+            None | Some(Judgement::Bound) => {}
+            Some(Judgement::NamesOnly(why) | Judgement::Strangers(why)) => {
+                warnings.push(format!("role {name:?}: {why}"));
+            }
+        }
+    }
     match &config.source {
         Source::Discovery(place) => {
             discover(outbound, place).await.map_err(|failure| {

@@ -35,6 +35,8 @@ pub(super) struct Provider {
     pub authorization_endpoint: Option<Url>,
     pub token_endpoint: Option<Url>,
     pub userinfo_endpoint: Option<Url>,
+    /// RFC 8628, 4.
+    pub device_authorization_endpoint: Option<Url>,
 }
 
 /// What was published at one moment.
@@ -262,7 +264,11 @@ pub(super) async fn discover(outbound: &Outbound, place: &Place) -> Result<Provi
         return Err(Failure::Answer("its issuer is not oidc_discovery_url"));
     }
     let weaker = |url: &Url| place.url.is_tls() && !url.is_tls();
-    let doors = [&provider.token_endpoint, &provider.userinfo_endpoint];
+    let doors = [
+        &provider.token_endpoint,
+        &provider.userinfo_endpoint,
+        &provider.device_authorization_endpoint,
+    ];
     if weaker(&provider.jwks_uri) || doors.into_iter().flatten().any(weaker) {
         return Err(Failure::Answer("it leads from https to http"));
     }

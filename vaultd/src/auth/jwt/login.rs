@@ -7,6 +7,8 @@ use std::sync::Arc;
 use super::claims::{self, check_audience, check_bounds, check_issuer, check_times};
 use super::issuers::Published;
 use super::model::{Config, Role, RoleType};
+use super::shared_issuer::{Judgement, judge};
+use super::used::Mark;
 use super::{Prepared, config};
 use crate::auth::name::RoleName;
 use crate::auth::roles;
@@ -23,6 +25,8 @@ pub struct Proof {
     pub(super) config: Config,
     pub(super) published: Arc<Published>,
     pub(super) claims: Claims,
+    /// Of what was signed, without the signature: of one text there may be several.
+    fingerprint: String,
 }
 
 pub(super) fn refused(why: impl std::fmt::Display) -> Fault {
@@ -80,10 +84,23 @@ pub(super) async fn login(
     unchanged(proof, view).await?;
     let name = role_name(ctx, &proof.config)?;
     let role = require(view, &name, RoleType::Jwt).await?;
-    check_times(&proof.claims, &role, ctx.now())
-        .and_then(|()| check_issuer(&proof.claims, proof.issuer()))
+    let ends = check_times(&proof.claims, &role, ctx.now()).map_err(refused)?;
+    check_issuer(&proof.claims, proof.issuer())
         .and_then(|()| check_audience(&proof.claims, &role.bound_audiences))
         .map_err(refused)?;
+    // The role may be older than the config.
+    if let Judgement::Strangers(why) = judge(&proof.config, &role) {
+        return Err(Fault::invalid(why));
+    }
+    let once = Mark {
+        expires: ends,
+        id: &proof.fingerprint,
+    };
+    if role.refuse_replay && !once.set(view).await? {
+        return Err(refused(
+            "it has logged in before, and the role takes each token once (refuse_replay)",
+        ));
+    }
     admit(ctx, &name, role, &proof.claims)
 }
 
@@ -107,6 +124,7 @@ impl Proof {
             config,
             published,
             claims,
+            fingerprint: hex::encode(vault_crypto::sha256(token.signed().as_bytes())),
         })
     }
 

@@ -4,22 +4,29 @@
 //! Promises: only keys from the mount's config count, each with the algorithms of its kind; a claim
 //! that does not match is named, its value is not; an issuer that is down stops no login with a key
 //! known from the last day. A browser login has a state, a nonce and a PKCE verifier of its own (RFC
-//! 7636) and works once. Does not promise: that a stolen token is noticed before it expires.
+//! 7636) and works once; so does one on a device (RFC 8628). A role that would let in strangers, since
+//! its issuer signs for everybody, is refused. Does not promise: that a stolen token is noticed before it expires.
 
 mod claims;
 mod config;
+mod device;
+mod door;
 mod issuers;
 mod login;
 mod model;
 mod oidc;
 mod role;
 mod routes;
+mod shared_issuer;
 mod state;
+mod used;
 
 pub use issuers::Issuers;
 pub use role::renewed;
 pub use routes::{Call, ROWS};
-pub use state::tidy;
+pub use used::tidy;
+
+use serde_json::{Map, Value};
 
 use self::model::Role;
 use crate::auth::roles;
@@ -34,8 +41,8 @@ pub enum Prepared {
     Nothing,
     Config(Box<config::Checked>),
     Token(Box<login::Proof>),
-    /// Where to send the browser.
-    AuthUrl(String),
+    /// Where to send the person.
+    Begun(Map<String, Value>),
     IdToken(Box<oidc::Answered>),
 }
 
@@ -48,12 +55,11 @@ pub async fn prepare(
 ) -> Result<Prepared, Fault> {
     match call {
         Call::Login => login::prove(ctx, view, outside).await,
-        Call::AuthUrl => oidc::auth_url(ctx, view, outside)
-            .await
-            .map(Prepared::AuthUrl),
+        Call::AuthUrl => oidc::begin(ctx, view, outside).await.map(Prepared::Begun),
+        Call::Poll => device::poll(ctx, view, outside).await,
         Call::Callback => oidc::exchange(ctx, view, outside).await,
         Call::WriteConfig => {
-            let checked = config::check(ctx, outside.outbound).await?;
+            let checked = config::check(ctx, view, outside.outbound).await?;
             Ok(Prepared::Config(Box::new(checked)))
         }
         Call::ReadConfig
@@ -73,24 +79,30 @@ pub async fn run(
 ) -> Result<Reply, Fault> {
     match (call, prepared) {
         (Call::Login, Prepared::Token(proof)) => login::login(ctx, proof, view).await,
-        (Call::AuthUrl, Prepared::AuthUrl(url)) => {
-            let reply = Reply::json(serde_json::json!({ "auth_url": url }));
-            Ok(match url.starts_with('?') {
-                true => reply
-                    .warn("the provider has no authorization_endpoint: nobody can be sent there"),
-                false => reply,
-            })
+        (Call::AuthUrl, Prepared::Begun(data)) => Ok(begun(data)),
+        (Call::Callback | Call::Poll, Prepared::IdToken(answered)) => {
+            oidc::login(ctx, answered, view).await
         }
-        (Call::Callback, Prepared::IdToken(answered)) => oidc::login(ctx, answered, view).await,
         (Call::WriteConfig, Prepared::Config(checked)) => config::write(checked, view).await,
         (Call::ReadConfig, _) => config::read(view).await,
         (Call::ListRoles, _) => roles::list(ctx, view).await,
         (Call::ReadRole, _) => roles::read::<Role>(ctx, view).await,
-        (Call::WriteRole, _) => Ok(roles::write::<Role>(ctx, view).await?.0),
+        (Call::WriteRole, _) => role::write(ctx, view).await,
         (Call::DeleteRole, _) => roles::delete(ctx, view).await,
-        (Call::Login | Call::AuthUrl | Call::Callback | Call::WriteConfig, _) => {
+        (Call::Login | Call::AuthUrl | Call::Callback | Call::Poll | Call::WriteConfig, _) => {
             Err(Fault::Internal("nothing was prepared"))
         }
+    }
+}
+
+fn begun(data: &Map<String, Value>) -> Reply {
+    let reply = Reply::map(data.clone());
+    let nowhere = data["auth_url"]
+        .as_str()
+        .is_some_and(|url| url.starts_with('?'));
+    match nowhere {
+        true => reply.warn("the provider has no authorization_endpoint: nobody can be sent there"),
+        false => reply,
     }
 }
 

@@ -86,6 +86,17 @@ pub(super) enum RoleType {
     Oidc,
 }
 
+/// Where the browser is that a person logs in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CallbackMode {
+    /// With the client, to which the provider sends it back.
+    #[default]
+    Client,
+    /// Anywhere.
+    Device,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Match {
@@ -115,5 +126,13 @@ pub(super) struct Role {
     pub verbose_oidc_logging: bool,
     /// Seconds since the person proved himself to the provider; 0 is no limit.
     pub max_age: u64,
+    #[serde(default)]
+    pub callback_mode: CallbackMode,
+    /// Seconds between two questions of a device; 0 is what the provider says.
+    #[serde(default)]
+    pub poll_interval: u64,
+    /// A token logs in once.
+    #[serde(default)]
+    pub refuse_replay: bool,
     pub token: TokenParams,
 }

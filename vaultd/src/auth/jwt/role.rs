@@ -4,35 +4,46 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::model::{Match, Role, RoleType};
+use super::model::{CONFIG, CallbackMode, Config, Match, Role, RoleType};
+use super::shared_issuer::{Judgement, judge};
 use crate::auth::name::RoleName;
 use crate::auth::{roles, token_fields};
 use crate::barrier::View;
 use crate::core::body::{Body, parse_seconds};
+use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::login::TokenParams;
+use crate::core::reply::Reply;
+
+/// A role as it is before its first update.
+pub(super) fn fresh() -> Role {
+    Role {
+        role_type: RoleType::Oidc,
+        expiration_leeway: 0,
+        not_before_leeway: 0,
+        clock_skew_leeway: 0,
+        bound_audiences: Vec::new(),
+        bound_subject: String::new(),
+        bound_claims_type: Match::String,
+        bound_claims: Map::new(),
+        claim_mappings: BTreeMap::new(),
+        user_claim: String::new(),
+        user_claim_json_pointer: false,
+        groups_claim: String::new(),
+        allowed_redirect_uris: Vec::new(),
+        oidc_scopes: Vec::new(),
+        verbose_oidc_logging: false,
+        max_age: 0,
+        callback_mode: CallbackMode::Client,
+        poll_interval: 0,
+        refuse_replay: false,
+        token: TokenParams::default(),
+    }
+}
 
 impl roles::Role for Role {
     fn new(_name: &RoleName) -> Role {
-        Role {
-            role_type: RoleType::Oidc,
-            expiration_leeway: 0,
-            not_before_leeway: 0,
-            clock_skew_leeway: 0,
-            bound_audiences: Vec::new(),
-            bound_subject: String::new(),
-            bound_claims_type: Match::String,
-            bound_claims: Map::new(),
-            claim_mappings: BTreeMap::new(),
-            user_claim: String::new(),
-            user_claim_json_pointer: false,
-            groups_claim: String::new(),
-            allowed_redirect_uris: Vec::new(),
-            oidc_scopes: Vec::new(),
-            verbose_oidc_logging: false,
-            max_age: 0,
-            token: TokenParams::default(),
-        }
+        fresh()
     }
 
     fn update(&mut self, _name: &RoleName, body: &Body) -> Result<(), Fault> {
@@ -76,6 +87,10 @@ impl roles::Role for Role {
         if let Some(seconds) = body.seconds("max_age")? {
             self.max_age = seconds;
         }
+        if let Some(flag) = body.bool("refuse_replay")? {
+            self.refuse_replay = flag;
+        }
+        self.update_device(body)?;
         token_fields::update(&mut self.token, body)?;
         self.check()
     }
@@ -127,12 +142,32 @@ impl roles::Role for Role {
             json!(self.verbose_oidc_logging),
         );
         map.insert("max_age".into(), json!(self.max_age));
+        map.insert("callback_mode".into(), json!(self.callback_mode));
+        map.insert("poll_interval".into(), json!(self.poll_interval));
+        map.insert("refuse_replay".into(), json!(self.refuse_replay));
         self.token.show(&mut map);
         map
     }
 }
 
 impl Role {
+    fn update_device(&mut self, body: &Body) -> Result<(), Fault> {
+        match body.string("callback_mode")?.as_deref() {
+            None => {}
+            Some("" | "client") => self.callback_mode = CallbackMode::Client,
+            Some("device") => self.callback_mode = CallbackMode::Device,
+            Some(_) => {
+                return Err(Fault::invalid(
+                    "invalid 'callback_mode': expected client or device",
+                ));
+            }
+        }
+        if let Some(seconds) = body.seconds("poll_interval")? {
+            self.poll_interval = seconds;
+        }
+        Ok(())
+    }
+
     fn update_bounds(&mut self, body: &Body) -> Result<(), Fault> {
         if let Some(audiences) = body.list("bound_audiences")? {
             self.bound_audiences = audiences;
@@ -169,7 +204,9 @@ impl Role {
                 "must have at least one bound constraint when creating/updating a role",
             ));
         }
-        if self.role_type == RoleType::Oidc && self.allowed_redirect_uris.is_empty() {
+        let browser =
+            self.role_type == RoleType::Oidc && self.callback_mode == CallbackMode::Client;
+        if browser && self.allowed_redirect_uris.is_empty() {
             return Err(Fault::invalid(
                 "'allowed_redirect_uris' must be set if 'role_type' is 'oidc' or unspecified.",
             ));
@@ -230,6 +267,16 @@ fn leeway(body: &Body, field: &str) -> Result<Option<i64>, Fault> {
             "{field:?} must be a number of seconds or a duration such as \"1m\""
         ))
     })
+}
+
+pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let (reply, role) = roles::write::<Role>(ctx, view).await?;
+    let config: Option<Config> = view.get(CONFIG).await?;
+    match config.map(|config| judge(&config, &role)) {
+        None | Some(Judgement::Bound) => Ok(reply),
+        Some(Judgement::NamesOnly(why)) => Ok(reply.warn(why)),
+        Some(Judgement::Strangers(why)) => Err(Fault::invalid(why)),
+    }
 }
 
 /// The token settings that hold now for a role's tokens; `None` if the role is gone, and the token

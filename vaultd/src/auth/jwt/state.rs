@@ -1,4 +1,4 @@
-//! The `state` of a browser login: made here, carried by the browser, and good once.
+//! The `state` of a login at a provider: made here, carried by the browser or the client, and good once.
 //!
 //! It holds all that is needed to go on, under a MAC, so that nothing is stored for who only asks for
 //! a URL. Nonce and PKCE verifier follow from it by a keyed function and are not in it. What is
@@ -7,20 +7,31 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_crypto::Prf;
 use zeroize::Zeroizing;
 
+use super::used::Mark;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 
-/// Seconds for a person to prove himself to the provider.
-const LIFE: i64 = 300;
-const USED: &str = "used";
-/// Marks removed in one transaction.
-const CHUNK: usize = 20;
+/// Seconds for a person to prove himself to the provider in a browser.
+pub(super) const LIFE: i64 = 300;
+/// However long a provider would wait.
+const LIFE_MAX: i64 = 1800;
+
+/// How the person gets to the provider.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Way {
+    Browser {
+        redirect_uri: String,
+    },
+    /// The client may know the code: without our secret at the provider it is worth nothing.
+    Device {
+        code: String,
+    },
+}
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct State {
@@ -29,7 +40,7 @@ pub(super) struct State {
     /// Seconds since 1970.
     expires: i64,
     pub role: String,
-    pub redirect_uri: String,
+    pub way: Way,
     /// Fingerprint of what the client will show to prove that it is the same client.
     client: Option<String>,
 }
@@ -63,15 +74,23 @@ fn client_nonce(ctx: &Ctx<'_>) -> Result<Option<String>, Fault> {
 }
 
 impl State {
-    pub(super) fn new(ctx: &Ctx<'_>, role: &str, redirect_uri: &str) -> Result<State, Fault> {
+    /// Good for `life` seconds. A device's is good only for the client that shows its nonce.
+    pub(super) fn new(ctx: &Ctx<'_>, role: &str, way: Way, life: i64) -> Result<State, Fault> {
+        let client = client_nonce(ctx)?;
+        if client.is_none() && matches!(way, Way::Device { .. }) {
+            return Err(Fault::invalid("missing client_nonce"));
+        }
         let mut id = [0; 16];
         ctx.random.fill(&mut id);
         Ok(State {
             id: hex::encode(id),
-            expires: ctx.now().as_second().saturating_add(LIFE),
+            expires: ctx
+                .now()
+                .as_second()
+                .saturating_add(life.clamp(0, LIFE_MAX)),
             role: role.to_owned(),
-            redirect_uri: redirect_uri.to_owned(),
-            client: client_nonce(ctx)?,
+            way,
+            client,
         })
     }
 
@@ -103,31 +122,24 @@ impl State {
         }
     }
 
-    fn row(&self) -> String {
-        format!("{USED}/{:012}-{}", self.expires, self.id)
+    fn mark(&self) -> Mark<'_> {
+        Mark {
+            expires: self.expires,
+            id: &self.id,
+        }
     }
 
     pub(super) async fn unused(&self, view: &mut View<'_>) -> Result<(), Fault> {
-        match view.exists(&self.row()).await? {
+        match self.mark().is_set(view).await? {
             true => Err(invalid()),
             false => Ok(()),
         }
     }
 
-    /// Of two that come at once, one commits first and the other finds its mark.
     pub(super) async fn use_up(&self, view: &mut View<'_>) -> Result<(), Fault> {
-        self.unused(view).await?;
-        Ok(view.put(&self.row(), &()).await?)
+        match self.mark().set(view).await? {
+            true => Ok(()),
+            false => Err(invalid()),
+        }
     }
-}
-
-/// Forgets states that would be too old anyway. True if there is more to do.
-pub async fn tidy(now: Timestamp, view: &mut View<'_>) -> Result<bool, Fault> {
-    let bound = format!("{:012}", now.as_second());
-    let used = view.list(USED).await?;
-    let mut old = used.into_iter().take_while(|name| *name < bound).peekable();
-    for name in old.by_ref().take(CHUNK) {
-        view.delete(&format!("{USED}/{name}")).await?;
-    }
-    Ok(old.peek().is_some())
 }
