@@ -14,6 +14,7 @@ mod file;
 mod sink;
 mod sync;
 mod thread;
+mod turn;
 mod value;
 mod wait;
 mod writer;
@@ -271,7 +272,7 @@ impl Broker {
     async fn reached(&self, first: Ticket, last: Ticket, goal: Goal) -> Result<(), AuditError> {
         if self.devices.is_direct() {
             // Whoever else is about to record something does so before all of it is written.
-            tokio::task::yield_now().await;
+            turn::others_first().await;
             if self.devices.reached(first.0, last.0, goal) == Some(true) {
                 return Ok(());
             }
