@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use rcgen::CertificateParams;
 use rcgen::{
@@ -105,8 +106,18 @@ impl Authority {
         }
     }
 
+    /// The private key in PEM.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// A revocation list in PEM.
     pub fn crl(&self, revoked: &[&Identity]) -> String {
+        self.crl_until(revoked, 64_000_000_000)
+    }
+
+    /// One that says that the next one comes at this time, in seconds since 1970.
+    pub fn crl_until(&self, revoked: &[&Identity], next: u64) -> String {
         let revoked_certs = revoked.iter().map(|identity| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&identity.serial),
             revocation_time: date_time_ymd(2024, 1, 1),
@@ -115,7 +126,7 @@ impl Authority {
         });
         let params = CertificateRevocationListParams {
             this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(4000, 1, 1),
+            next_update: date_time_ymd(1970, 1, 1) + Duration::from_secs(next),
             crl_number: SerialNumber::from_slice(&[1]),
             issuing_distribution_point: None,
             revoked_certs: revoked_certs.collect(),

@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod http;
 pub mod issuer;
 pub mod process;
+pub mod responder;
 mod vault;
 mod vaultctl;
 pub mod web;

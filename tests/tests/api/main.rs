@@ -25,6 +25,7 @@ mod oidc;
 mod oidc_tokens;
 mod policy;
 mod quotas;
+mod revocation;
 mod routes;
 mod scan;
 mod search;

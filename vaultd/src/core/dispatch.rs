@@ -215,6 +215,7 @@ pub enum Prepared {
     Jwt(jwt::Prepared),
     Kubernetes(kubernetes::Prepared),
     Github(github::Prepared),
+    Cert(cert::Prepared),
 }
 
 /// Slow work, once the request is permitted and recorded, and before its transaction: that may run
@@ -232,7 +233,7 @@ pub async fn prepare(
     }
     let outside_work = matches!(
         call,
-        Call::Userpass(_) | Call::Jwt(_) | Call::Kubernetes(_) | Call::Github(_)
+        Call::Userpass(_) | Call::Jwt(_) | Call::Kubernetes(_) | Call::Github(_) | Call::Cert(_)
     );
     if !outside_work {
         return Ok(Prepared::Nothing);
@@ -260,6 +261,9 @@ pub async fn prepare(
             Call::Github(call) => Box::pin(github::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Github),
+            Call::Cert(call) => Box::pin(cert::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Cert),
             _ => Ok(Prepared::Nothing),
         };
         match outcome {
@@ -336,7 +340,13 @@ pub async fn run(
             ))
             .await
         }
-        Call::Cert(call) => Box::pin(cert::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
+        Call::Cert(call) => {
+            let Prepared::Cert(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(cert::run(call, ctx, prepared, view)).await
+        }
         Call::Ssh(call) => Box::pin(ssh::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
         Call::Token(call) => Box::pin(token_method::run(vault, call, ctx, tx)).await,
         Call::System(call) => match prepared {

@@ -1,9 +1,10 @@
-//! HTTP requests that the server itself sends: to identity providers, Kubernetes, forges, ACME.
+//! HTTP requests that the server itself sends: to identity providers, Kubernetes, forges, OCSP responders.
 //!
 //! Promises: one deadline for the whole exchange, an answer of bounded size, no redirect followed,
 //! no proxy from the environment, and a given CA replaces the system's. Nothing of a request or an
 //! answer is in an error or a log. Does not promise that an address is not an internal one: the URLs
-//! come from the mount's config, which is the operator's.
+//! come from the mount's config, which is the operator's, or from a certificate of an authority that the
+//! operator trusts.
 
 mod trust;
 mod url;
@@ -63,6 +64,7 @@ pub struct Request {
     method: Method,
     url: Url,
     authorization: Option<Zeroizing<String>>,
+    accept: &'static str,
     body: Option<(&'static str, Zeroizing<Vec<u8>>)>,
 }
 
@@ -72,6 +74,7 @@ impl Request {
             method: Method::GET,
             url,
             authorization: None,
+            accept: "application/json",
             body: None,
         }
     }
@@ -82,6 +85,12 @@ impl Request {
             body: Some((content_type, Zeroizing::new(body))),
             ..Request::get(url)
         }
+    }
+
+    /// The type of the answer, if it is not JSON.
+    #[must_use]
+    pub fn accept(self, accept: &'static str) -> Request {
+        Request { accept, ..self }
     }
 
     /// `Authorization: Bearer TOKEN` (RFC 6750).
@@ -216,7 +225,7 @@ fn head(request: Request) -> Result<http::Request<Full<Bytes>>, Failure> {
     let host = HeaderValue::from_str(request.url.authority()).map_err(|_| Failure::Url)?;
     headers.insert(HOST, host);
     headers.insert(USER_AGENT, HeaderValue::from_static("vaultd"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
     if let Some(kind) = kind {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }

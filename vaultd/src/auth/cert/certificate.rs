@@ -3,8 +3,11 @@
 use rustls::pki_types::CertificateDer;
 use x509_parser::asn1_rs::{self, FromDer};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{AccessDescription, GeneralName, ParsedExtension};
 use x509_parser::x509::X509Version;
+
+/// `id-ad-ocsp`.
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
 /// The facts of one certificate. Names are exactly as they stand there.
 pub(super) struct Facts {
@@ -22,6 +25,8 @@ pub(super) struct Facts {
     pub uris: Vec<String>,
     pub subject_key_id: Vec<u8>,
     pub authority_key_id: Vec<u8>,
+    /// URLs of OCSP responders.
+    pub responders: Vec<String>,
     /// Seconds since 1970.
     pub not_before: i64,
     pub not_after: i64,
@@ -64,6 +69,7 @@ impl Facts {
             uris: Vec::new(),
             subject_key_id: Vec::new(),
             authority_key_id: Vec::new(),
+            responders: Vec::new(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             is_ca: false,
@@ -92,6 +98,10 @@ impl Facts {
                         .key_identifier
                         .as_ref()
                         .map_or(Vec::new(), |id| id.0.to_vec());
+                }
+                ParsedExtension::AuthorityInfoAccess(access) => {
+                    let urls = access.iter().filter_map(responder);
+                    facts.responders = urls.collect();
                 }
                 ParsedExtension::SubjectAlternativeName(names) => {
                     facts.alternative_names(&names.general_names)?;
@@ -144,6 +154,16 @@ impl Facts {
         );
         let text = std::str::from_utf8(any.data).ok()?.to_owned();
         (rest.is_empty() && is_text && printable(&text)).then_some(text)
+    }
+}
+
+/// The URL of an OCSP responder (RFC 5280, 4.2.2.1).
+fn responder(described: &AccessDescription<'_>) -> Option<String> {
+    match &described.access_location {
+        GeneralName::URI(url) if described.access_method.to_id_string() == OCSP => {
+            Some((*url).to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -1,22 +1,29 @@
-//! Revocation lists (RFC 5280, 5), stored as an operator gave them. Whoever may write them is trusted:
-//! their signatures are not checked, and they hold until they are replaced.
+//! Revocation lists (RFC 5280, 5), as an operator gave them or from where he said. Whoever may write
+//! them is trusted: signatures are not checked, but of what came over plain http. They hold until they
+//! are replaced. A fetched one is fetched again, at a login, once it is an hour old or over; until it is
+//! there the old one holds.
 
 use std::collections::BTreeSet;
 
-use rustls::pki_types::CertificateRevocationListDer;
+use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use x509_parser::asn1_rs::FromDer;
+use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::CertificateRevocationList;
 
 use super::certificate::{Facts, significant};
+use super::model::Role;
+use super::ocsp::vouches_for;
 use crate::auth::name::RoleName;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::outbound::{Answer, Outbound, Request, Trust, Url};
 
 /// What fits into one row.
 const SERIALS_MAX: usize = 15_000;
@@ -24,14 +31,31 @@ const SERIALS_MAX: usize = 15_000;
 /// The extension by which an entry names another issuer.
 const CERTIFICATE_ISSUER: &str = "2.5.29.29";
 
+/// Seconds after which a list is fetched again, and after which that is tried again.
+const FRESH: i64 = 3600;
+const PAUSE: i64 = 60;
+
 /// One list.
-#[derive(Serialize, Deserialize)]
-struct Crl {
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Crl {
     /// Name of the issuer and identifier of its key, in hex.
     issuer: String,
     key: String,
     /// In hex, without leading zeros.
     serials: BTreeSet<String>,
+    /// `None` if an operator gave it.
+    #[serde(default)]
+    source: Option<Source>,
+}
+
+/// Where a list comes from. Times in seconds since 1970.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Source {
+    url: Url,
+    /// As the list says; 0 if it does not.
+    valid_until: i64,
+    /// When it is fetched again.
+    due: i64,
 }
 
 /// Every list of a mount.
@@ -62,8 +86,12 @@ impl Crl {
     fn parse(text: &str) -> Result<Crl, Fault> {
         let der = CertificateRevocationListDer::from_pem_slice(text.as_bytes())
             .map_err(|_| Fault::invalid("crl: expected a revocation list in PEM (X509 CRL)"))?;
-        let unreadable = || Fault::invalid("crl: the PEM holds no valid revocation list");
-        let (rest, list) = CertificateRevocationList::from_der(&der).map_err(|_| unreadable())?;
+        Crl::read(&der)
+    }
+
+    fn read(der: &[u8]) -> Result<Crl, Fault> {
+        let unreadable = || Fault::invalid("crl: it is no valid revocation list");
+        let (rest, list) = CertificateRevocationList::from_der(der).map_err(|_| unreadable())?;
         if !rest.is_empty() {
             return Err(unreadable());
         }
@@ -92,7 +120,48 @@ impl Crl {
             issuer: hex::encode(list.issuer().as_raw()),
             key: key.unwrap_or_default(),
             serials,
+            source: None,
         })
+    }
+
+    /// The list that is there now. Over plain http it has to be signed by one of these.
+    async fn fetch(
+        outbound: &Outbound,
+        url: &Url,
+        now: i64,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Crl, String> {
+        let request = Request::get(url.clone()).accept("application/pkix-crl");
+        let answer = outbound.send(&Trust::System, request).await;
+        let body = answer.and_then(Answer::success);
+        let body = body.map_err(|failure| failure.to_string())?;
+        let der = match CertificateRevocationListDer::from_pem_slice(&body) {
+            Ok(der) => der.to_vec(),
+            Err(_) => body.to_vec(),
+        };
+        let mut list = Crl::read(&der).map_err(|fault| fault.to_string())?;
+        let signed = |one: &CertificateDer<'_>| list.is_of(one) && vouches_for(one, &der);
+        if !url.is_tls() && !authorities.iter().any(signed) {
+            return Err(
+                "it came over plain http, and no certificate of a role has signed it".into(),
+            );
+        }
+        let valid_until = valid_until(&der);
+        let due = now.saturating_add(FRESH);
+        list.source = Some(Source {
+            url: url.clone(),
+            valid_until,
+            due: match valid_until > now {
+                true => due.min(valid_until),
+                false => due,
+            },
+        });
+        Ok(list)
+    }
+
+    fn is_of(&self, authority: &CertificateDer<'_>) -> bool {
+        X509Certificate::from_der(authority)
+            .is_ok_and(|(_, parsed)| hex::encode(parsed.subject().as_raw()) == self.issuer)
     }
 
     /// By serial number in decimal, as clients know it.
@@ -106,11 +175,105 @@ impl Crl {
     }
 }
 
+fn valid_until(der: &[u8]) -> i64 {
+    let parsed = CertificateRevocationList::from_der(der).ok();
+    let until = parsed.and_then(|(_, list)| Some(list.next_update()?.timestamp()));
+    until.unwrap_or(0)
+}
+
 fn row(ctx: &Ctx<'_>) -> Result<String, Fault> {
-    Ok(format!(
-        "crl/{}",
-        RoleName::parse(ctx.param("name"))?.as_str()
-    ))
+    Ok(row_of(RoleName::parse(ctx.param("name"))?.as_str()))
+}
+
+fn row_of(name: &str) -> String {
+    format!("crl/{name}")
+}
+
+/// Every authority of every role.
+async fn authorities(view: &mut View<'_>) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let mut all = Vec::new();
+    for name in view.list("role").await? {
+        if let Some(role) = view.get::<Role>(&format!("role/{name}")).await? {
+            all.extend(role.certificates()?);
+            all.extend(role.ocsp.authorities());
+        }
+    }
+    Ok(all)
+}
+
+/// Whether any list is due.
+pub(super) async fn is_any_due(now: i64, view: &mut View<'_>) -> Result<bool, Fault> {
+    Ok(!due(now, view).await?.is_empty())
+}
+
+async fn due(now: i64, view: &mut View<'_>) -> Result<Vec<(String, Crl)>, Fault> {
+    let mut due = Vec::new();
+    for name in view.list("crl").await? {
+        let list: Option<Crl> = view.get(&row_of(&name)).await?;
+        let is_due = |list: &Crl| list.source.as_ref().is_some_and(|from| from.due <= now);
+        due.extend(list.filter(is_due).map(|list| (name, list)));
+    }
+    Ok(due)
+}
+
+/// The lists that were due, as they are now. One that cannot be had stays as it is for a while.
+pub(super) async fn refresh(
+    outbound: &Outbound,
+    now: i64,
+    view: &mut View<'_>,
+) -> Result<Vec<(String, Crl)>, Fault> {
+    let mut fresh = Vec::new();
+    for (name, mut old) in due(now, view).await? {
+        let Some(source) = &mut old.source else {
+            continue;
+        };
+        let authorities = authorities(view).await?;
+        let list = match Crl::fetch(outbound, &source.url, now, &authorities).await {
+            Ok(list) => list,
+            Err(why) => {
+                tracing::warn!(
+                    crl = name,
+                    why,
+                    "a revocation list was not fetched: the old one holds"
+                );
+                source.due = now.saturating_add(PAUSE);
+                old
+            }
+        };
+        fresh.push((name, list));
+    }
+    Ok(fresh)
+}
+
+/// Keeps what was fetched, unless the list was replaced or deleted meanwhile.
+pub(super) async fn keep(fresh: &[(String, Crl)], view: &mut View<'_>) -> Result<(), Fault> {
+    for (name, list) in fresh {
+        let stored: Option<Crl> = view.get(&row_of(name)).await?;
+        let url = |list: &Crl| list.source.as_ref().map(|source| source.url.clone());
+        if stored.is_some_and(|stored| url(&stored) == url(list)) {
+            view.put(&row_of(name), list).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The list behind the URL of the request, if it has one.
+pub(super) async fn fetched(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outbound: &Outbound,
+) -> Result<Option<Crl>, Fault> {
+    let Some(url) = ctx.body().string("url")?.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    if ctx.body().has("crl") {
+        return Err(Fault::invalid("only one of 'crl' or 'url' can be provided"));
+    }
+    let wrong = |why: String| Fault::invalid(format!("url: {why}"));
+    let url = Url::parse(&url).map_err(|failure| wrong(failure.to_string()))?;
+    let authorities = authorities(view).await?;
+    let list = Crl::fetch(outbound, &url, ctx.now().as_second(), &authorities).await;
+    list.map(Some).map_err(wrong)
 }
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -119,18 +282,27 @@ pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let crl: Crl = view.get(&row(ctx)?).await?.ok_or(Fault::Missing)?;
-    Ok(Reply::json(json!({ "serials": crl.show() })))
+    let cdp = crl.source.as_ref().map(|source| {
+        let until = Timestamp::from_second(source.valid_until).unwrap_or_default();
+        json!({"url": source.url, "valid_until": until.to_string()})
+    });
+    Ok(Reply::json(json!({"cdp": cdp, "serials": crl.show()})))
 }
 
-pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+pub(super) async fn write(
+    ctx: &Ctx<'_>,
+    fetched: Option<&Crl>,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
     let row = row(ctx)?;
-    if ctx.body().has("url") {
-        return Err(Fault::invalid(
-            "url: revocation lists are not fetched here; give the list itself as PEM in crl",
-        ));
+    match fetched {
+        Some(list) => view.put(&row, list).await?,
+        None if ctx.body().has("crl") => {
+            let list = Crl::parse(&ctx.body().required("crl")?)?;
+            view.put(&row, &list).await?;
+        }
+        None => return Err(Fault::invalid("one of 'crl' or 'url' must be provided")),
     }
-    let crl = Crl::parse(&ctx.body().required("crl")?)?;
-    view.put(&row, &crl).await?;
     Ok(Reply::none())
 }
 

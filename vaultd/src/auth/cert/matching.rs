@@ -6,7 +6,7 @@ use super::certificate::Facts;
 use crate::auth::glob;
 
 /// Lists of patterns, of which one has to match; an empty list wants nothing.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Conditions {
     /// The common name, or any DNS name or mail address.

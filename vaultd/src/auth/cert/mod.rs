@@ -5,8 +5,8 @@
 //! authority wants a valid path to it (RFC 5280): validity by the core's clock, basic constraints, path
 //! lengths, key usage, name constraints, and a purpose that covers clients. Certificates of a stored
 //! revocation list are refused, from the first request after a restart. A token is renewed only over a
-//! connection with the same certificate. Does not promise: to fetch revocation lists or ask OCSP
-//! responders; it does not reach out.
+//! connection with the same certificate. A role can have the responders of a certificate's issuer asked
+//! at each login. Does not promise: that a renewal asks them, too.
 
 mod certificate;
 mod config;
@@ -14,6 +14,7 @@ mod crl;
 mod login;
 mod matching;
 mod model;
+mod ocsp;
 mod role;
 mod routes;
 mod trust;
@@ -27,11 +28,47 @@ use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::core::slow::Outside;
+
+/// What was worked out before the transaction.
+pub enum Prepared {
+    Nothing,
+    Asked(Box<login::Asked>),
+    Fetched(Box<crl::Crl>),
+}
+
+/// Asks responders and fetches revocation lists, where the operation needs it.
+pub async fn prepare(
+    call: Call,
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outside: &Outside<'_>,
+) -> Result<Prepared, Fault> {
+    match call {
+        Call::Login => {
+            let asked = login::ask(ctx, view, outside).await?;
+            Ok(Prepared::Asked(Box::new(asked)))
+        }
+        Call::WriteCrl => {
+            let list = crl::fetched(ctx, view, outside.outbound).await?;
+            Ok(list.map_or(Prepared::Nothing, |list| Prepared::Fetched(Box::new(list))))
+        }
+        _ => Ok(Prepared::Nothing),
+    }
+}
 
 /// Carries out one operation.
-pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+pub async fn run(
+    call: Call,
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
     match call {
-        Call::Login => login::login(ctx, view).await,
+        Call::Login => match prepared {
+            Prepared::Asked(asked) => login::login(ctx, asked, view).await,
+            _ => Err(Fault::Internal("nothing was prepared")),
+        },
         Call::ListRoles => roles::list(ctx, view).await,
         Call::ReadRole => roles::read::<Role>(ctx, view).await,
         Call::WriteRole => Ok(roles::write::<Role>(ctx, view).await?.0),
@@ -40,7 +77,10 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
         Call::WriteConfig => config::write(ctx, view).await,
         Call::ListCrls => crl::list(ctx, view).await,
         Call::ReadCrl => crl::read(ctx, view).await,
-        Call::WriteCrl => crl::write(ctx, view).await,
+        Call::WriteCrl => match prepared {
+            Prepared::Fetched(list) => crl::write(ctx, Some(list), view).await,
+            _ => crl::write(ctx, None, view).await,
+        },
         Call::DeleteCrl => crl::delete(ctx, view).await,
     }
 }

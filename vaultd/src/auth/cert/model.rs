@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::matching::Conditions;
 use crate::core::fault::Fault;
 use crate::core::login::TokenParams;
+use crate::outbound::Url;
 
 /// A role: which certificates it trusts, what they must say, what token they get.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Role {
     /// PEM, as it was given.
@@ -18,6 +19,7 @@ pub(super) struct Role {
     pub conditions: Conditions,
     /// Object identifiers of extensions that are shown with the token.
     pub metadata_extensions: Vec<String>,
+    pub ocsp: Ocsp,
     pub token: TokenParams,
     /// Set through the old name `policies`, which is then shown too.
     pub old_policies: bool,
@@ -29,6 +31,48 @@ impl Role {
         CertificateDer::pem_slice_iter(self.certificate.as_bytes())
             .collect::<Result<_, _>>()
             .map_err(|_| Fault::Internal("a stored certificate is damaged: write the role again"))
+    }
+}
+
+/// How responders are asked (RFC 6960).
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Ocsp {
+    pub enabled: bool,
+    /// PEM of who may sign responses besides the issuer, and of issuers that no client sends along.
+    pub ca_certificates: String,
+    /// Asked instead of those that a certificate names.
+    pub servers: Vec<Url>,
+    /// What is not known counts as good.
+    pub fail_open: bool,
+    /// All responders have to agree.
+    pub query_all: bool,
+    /// After a failure.
+    pub retries: u64,
+    /// Seconds since a response was made; 0 is any number.
+    pub this_update_max_age: u64,
+}
+
+impl Ocsp {
+    /// The certificates of `ca_certificates`, which were read before they were stored.
+    pub fn authorities(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(self.ca_certificates.as_bytes())
+            .filter_map(Result::ok)
+            .collect()
+    }
+}
+
+impl Default for Ocsp {
+    fn default() -> Ocsp {
+        Ocsp {
+            enabled: false,
+            ca_certificates: String::new(),
+            servers: Vec::new(),
+            fail_open: false,
+            query_all: false,
+            retries: 4,
+            this_update_max_age: 0,
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! What a role may hold.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value, json};
 
 use super::certificate::Facts;
@@ -8,6 +12,9 @@ use crate::auth::name::RoleName;
 use crate::auth::{roles, token_fields};
 use crate::core::body::Body;
 use crate::core::fault::Fault;
+use crate::outbound::Url;
+
+const RETRIES_MAX: u64 = 10;
 
 impl roles::Role for Role {
     fn new(name: &RoleName) -> Role {
@@ -47,7 +54,7 @@ impl roles::Role for Role {
             }
         }
         self.check_extensions()?;
-        refuse_ocsp(body)?;
+        self.update_ocsp(body)?;
         self.update_token(body)
     }
 
@@ -68,7 +75,18 @@ impl roles::Role for Role {
         }
         map.insert("certificate".into(), json!(self.certificate));
         map.insert("display_name".into(), json!(self.display_name));
-        map.insert("ocsp_enabled".into(), json!(false));
+        let ocsp = &self.ocsp;
+        for (field, value) in [
+            ("ocsp_enabled", json!(ocsp.enabled)),
+            ("ocsp_ca_certificates", json!(ocsp.ca_certificates)),
+            ("ocsp_servers_override", json!(ocsp.servers)),
+            ("ocsp_fail_open", json!(ocsp.fail_open)),
+            ("ocsp_query_all_servers", json!(ocsp.query_all)),
+            ("ocsp_max_retries", json!(ocsp.retries)),
+            ("ocsp_this_update_max_age", json!(ocsp.this_update_max_age)),
+        ] {
+            map.insert(field.into(), value);
+        }
         self.token.show(&mut map);
         if self.old_policies {
             map.insert("policies".into(), json!(self.token.policies));
@@ -78,6 +96,37 @@ impl roles::Role for Role {
 }
 
 impl Role {
+    fn update_ocsp(&mut self, body: &Body) -> Result<(), Fault> {
+        let ocsp = &mut self.ocsp;
+        for (field, flag) in [
+            ("ocsp_enabled", &mut ocsp.enabled),
+            ("ocsp_fail_open", &mut ocsp.fail_open),
+            ("ocsp_query_all_servers", &mut ocsp.query_all),
+        ] {
+            if let Some(given) = body.bool(field)? {
+                *flag = given;
+            }
+        }
+        if let Some(given) = body.string("ocsp_ca_certificates")? {
+            ocsp.ca_certificates = certificates(&given)?;
+        }
+        if let Some(urls) = body.list("ocsp_servers_override")? {
+            let urls: Result<_, _> = urls.iter().map(|url| Url::parse(url)).collect();
+            ocsp.servers = urls
+                .map_err(|failure| Fault::invalid(format!("ocsp_servers_override: {failure}")))?;
+        }
+        if let Some(retries) = body.int("ocsp_max_retries")? {
+            ocsp.retries = u64::try_from(retries)
+                .ok()
+                .filter(|retries| *retries <= RETRIES_MAX)
+                .ok_or_else(|| Fault::invalid("ocsp_max_retries: 0 to 10"))?;
+        }
+        if let Some(seconds) = body.seconds("ocsp_this_update_max_age")? {
+            ocsp.this_update_max_age = seconds;
+        }
+        Ok(())
+    }
+
     /// The token fields, and those that had another name before Vault 1.2.
     fn update_token(&mut self, body: &Body) -> Result<(), Fault> {
         if let Some(names) = body.list("policies")? {
@@ -136,12 +185,19 @@ impl Role {
     }
 }
 
-/// A role that believes it asks responders, and does not, would let revoked certificates in.
-fn refuse_ocsp(body: &Body) -> Result<(), Fault> {
-    match body.bool("ocsp_enabled")? {
-        Some(true) => Err(Fault::invalid(
-            "ocsp_enabled: OCSP responders are not asked here; store a revocation list at crls/:name",
+/// PEM, or that in base64 once more.
+fn certificates(given: &str) -> Result<String, Fault> {
+    let inner = STANDARD.decode(given.trim()).ok();
+    let inner = inner.and_then(|bytes| String::from_utf8(bytes).ok());
+    let pem = inner.unwrap_or_else(|| given.to_owned());
+    let mut all = CertificateDer::pem_slice_iter(pem.as_bytes());
+    let readable =
+        |found: Result<CertificateDer<'_>, _>| found.is_ok_and(|found| Facts::read(&found).is_ok());
+    let blank = pem.trim().is_empty();
+    match blank || pem.contains("-----BEGIN") && all.all(readable) {
+        true => Ok(pem),
+        false => Err(Fault::invalid(
+            "ocsp_ca_certificates: expected X.509 certificates in PEM",
         )),
-        _ => Ok(()),
     }
 }

@@ -143,7 +143,7 @@ fn trusted_by(role: &(String, Role)) -> Result<Vec<Trusted<'_>>, Fault> {
     Ok(found)
 }
 
-fn refused(why: &str) -> Fault {
+pub(super) fn refused(why: &str) -> Fault {
     Fault::invalid(format!(
         "invalid certificate or no client certificate supplied: {why}"
     ))
