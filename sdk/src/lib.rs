@@ -39,6 +39,7 @@ mod login;
 mod problem;
 mod renew;
 mod retry;
+pub mod runner;
 mod secret;
 mod secrets;
 mod ssh;

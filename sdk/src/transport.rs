@@ -42,6 +42,28 @@ pub(crate) struct Encoded {
     accepted: Vec<u16>,
 }
 
+impl Encoded {
+    /// Reads an address that is not of the API, with these credentials (RFC 9110, 11.6.2).
+    pub(crate) fn get(url: &str, authorization: &Secret) -> Result<Self, Error> {
+        let wrong = |_| Error::Config("this is no URL that can be asked".into());
+        let uri: Uri = url.parse().map_err(wrong)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        insert(&mut headers, "authorization", authorization.expose())?;
+        if let Some(value) = headers.get_mut("authorization") {
+            value.set_sensitive(true);
+        }
+        Ok(Self {
+            method: Method::GET,
+            path: uri.host().unwrap_or_default().to_owned(),
+            uri,
+            headers,
+            body: Bytes::new(),
+            accepted: Vec::new(),
+        })
+    }
+}
+
 impl Transport {
     pub(crate) fn new(
         addr: String,
@@ -281,7 +303,7 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error>
     Ok(())
 }
 
-fn encode_query(text: &str) -> String {
+pub(crate) fn encode_query(text: &str) -> String {
     let mut url = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, completion, doctor, get, kv, lease, login, operator, policy, raw, run, scan,
-    search, secrets, server, token, whoami, why,
+    audit, auth, check, ci, completion, doctor, export, get, inject, kv, lease, login, operator,
+    policy, raw, render, run, scan, search, secrets, server, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -17,17 +17,15 @@ Usage: vaultctl [OPTIONS] COMMAND ...      help on one command: vaultctl COMMAND
 
 Start
   status, doctor           is the server there, sealed, trusted? check everything
-  login, logout, whoami    get a token and keep it (token, approle, userpass, cert,
-                           ssh); give it back; who am I
+  login, logout, whoami    get a token (approle userpass cert ssh jwt oidc, --ci); give it back
 Secrets
-  kv                       get put patch delete undelete destroy list metadata
-                           rollback edit diff
+  kv                       get put patch delete undelete destroy list metadata rollback edit diff
   get REF                  one value: vaultctl get secret/app#password
-  run -s REF -- CMD        start CMD with secrets in its environment; --file, --mask,
-                           --revoke-on-exit for CI; --watch restarts it
+  run -s REF -- CMD        CMD with secrets in its environment; --ci-role --file --mask --watch
+  export, inject, render   secrets for eval, .env, JSON, GitHub, systemd; in a template; in files
+  check                    may all of it be read?
   search TEXT              names in all mounts, as far as you may list
-  read write patch delete list   any API path
-  unwrap                   open a wrapping token
+  read write patch delete list   any API path; unwrap opens a wrapping token
 Leaks
   scan PATH|-|--git RANGE  stored values and tokens in files and commits; --install-hook
   leaked                   hand in a token that was found: it is revoked
@@ -35,8 +33,8 @@ Access
   token                    create lookup renew revoke capabilities
   policy                   read write list delete fmt test (offline: --path)
   why REQUEST-ID           which rule refused it, and what would allow it
-  secrets, auth            enable disable list tune move
-  lease                    lookup renew revoke
+  ci                       setup (let the jobs of a project log in), explain (why not)
+  secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
   operator                 init unseal seal status rekey rotate verify generate-root
   audit                    verify tail list enable disable
@@ -145,6 +143,14 @@ pub(crate) enum Command {
     Get(get::Args),
     /// Start a command with secrets in its environment
     Run(run::Args),
+    /// Secrets for a shell, a file or another program [-o env, dotenv, json, yaml, github, systemd-creds]
+    Export(export::Args),
+    /// Fill in a template: {{ MOUNT/PATH#KEY }}
+    Inject(inject::Args),
+    /// Write the files of vault.toml, all or none, and reload what uses them
+    Render(render::Args),
+    /// Whether all that is referred to may be read, without reading it [exit 0 yes, 2 no]
+    Check(check::Args),
     /// Read any API path
     Read(raw::Read),
     /// Write any API path
@@ -177,6 +183,9 @@ pub(crate) enum Command {
     /// Login methods and where they are mounted
     #[command(subcommand)]
     Auth(auth::Command),
+    /// Let CI jobs log in with their identity tokens
+    #[command(subcommand)]
+    Ci(ci::Command),
     /// Leases
     #[command(subcommand)]
     Lease(lease::Command),

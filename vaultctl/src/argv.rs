@@ -77,6 +77,11 @@ pub(crate) fn rewrite(argv: Vec<OsString>, tree: &clap::Command) -> Vec<OsString
     let mut flags = HashMap::from([("help".to_owned(), false), ("version".to_owned(), false)]);
     long_flags(tree, &mut flags);
     let mut out = Vec::with_capacity(argv.len());
+    let exports = argv
+        .iter()
+        .skip(1)
+        .find(|a| !a.as_encoded_bytes().starts_with(b"-"));
+    let exports = exports.is_some_and(|command| command == "export");
     let mut words = argv.into_iter();
     out.extend(words.next());
     for word in words.by_ref() {
@@ -84,10 +89,31 @@ pub(crate) fn rewrite(argv: Vec<OsString>, tree: &clap::Command) -> Vec<OsString
             out.push(word);
             break;
         }
-        out.extend(rewrite_word(word, &flags));
+        match exports.then(|| own_form(&word)).flatten() {
+            Some(form) => out.push(form),
+            None => out.extend(rewrite_word(word, &flags)),
+        }
     }
     out.extend(words);
     out
+}
+
+/// `export` has forms of its own where other commands have formats.
+fn own_form(word: &OsStr) -> Option<OsString> {
+    let text = word.to_str()?;
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    match (name, value) {
+        ("-o" | "--output" | "-output" | "--format" | "-format", "") => Some("--as".into()),
+        ("-o" | "--output" | "-output" | "--format" | "-format", value) => {
+            Some(format!("--as={value}").into())
+        }
+        _ => {
+            let value = text
+                .strip_prefix("-o")
+                .filter(|rest| !rest.starts_with("utput"))?;
+            Some(format!("--as={value}").into())
+        }
+    }
 }
 
 fn rewrite_word(word: OsString, flags: &HashMap<String, bool>) -> Option<OsString> {
@@ -176,6 +202,23 @@ mod tests {
             rewritten("v run -only A -- cmd -field -format"),
             "v run --only A -- cmd -field -format"
         );
+    }
+
+    #[test]
+    fn export_has_forms_of_its_own() {
+        for words in ["-o dotenv", "--format dotenv", "-format dotenv"] {
+            assert_eq!(
+                rewritten(&format!("v export -s a/b {words}")),
+                "v export -s a/b --as dotenv"
+            );
+        }
+        for words in ["-odotenv", "-o=dotenv", "--format=dotenv"] {
+            assert_eq!(
+                rewritten(&format!("v export {words}")),
+                "v export --as=dotenv"
+            );
+        }
+        assert_eq!(rewritten("v get -o json a/b"), "v get -o json a/b");
     }
 
     #[test]

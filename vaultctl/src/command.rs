@@ -2,9 +2,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod check;
+pub(crate) mod ci;
 pub(crate) mod completion;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod inject;
 pub(crate) mod kv;
 pub(crate) mod leaked;
 pub(crate) mod lease;
@@ -13,6 +17,7 @@ pub(crate) mod mounts;
 pub(crate) mod operator;
 pub(crate) mod policy;
 pub(crate) mod raw;
+pub(crate) mod render;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod search;
@@ -41,6 +46,10 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Kv(command) => kv::run(&session()?, command).await,
         Command::Get(args) => get::run(&session()?, args).await,
         Command::Run(args) => run::run(session().map_err(before_start)?, args).await,
+        Command::Export(args) => export::run(&session()?, args).await,
+        Command::Inject(args) => inject::run(&session()?, args).await,
+        Command::Render(args) => render::run(&session()?, args).await,
+        Command::Check(args) => check::run(&session()?, args).await,
         Command::Read(args) => raw::read(&session()?, args).await,
         Command::Write(args) => raw::write(&session()?, args).await,
         Command::Patch(args) => raw::patch(&session()?, args).await,
@@ -55,6 +64,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Policy(command) => policy::run(&session, globals, face, command).await,
         Command::Secrets(command) => secrets::run(&session()?, command).await,
         Command::Auth(command) => auth::run(&session()?, command).await,
+        Command::Ci(command) => ci::run(&session()?, command).await,
         Command::Lease(command) => lease::run(&session()?, command).await,
         Command::Operator(command) => {
             operator::run(&session, &output(globals, face)?, command).await

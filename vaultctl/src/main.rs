@@ -5,11 +5,13 @@
 
 mod args;
 mod argv;
+mod atomic;
 mod command;
 mod duration;
 mod error;
 mod explanation;
 mod input;
+mod manifest;
 mod mount;
 mod output;
 mod progress;
@@ -17,6 +19,7 @@ mod prompt;
 mod reference;
 mod session;
 mod share_file;
+mod template;
 
 use std::process::ExitCode;
 

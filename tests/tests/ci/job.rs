@@ -76,11 +76,24 @@ impl Job {
         command
     }
 
+    /// As root, for what prepares a job.
+    pub(crate) fn owner(&self, words: &[&str]) -> Command {
+        let mut command = self.without_token(words);
+        command.env("VAULT_TOKEN", &self.vault.root);
+        command
+    }
+
     pub(crate) fn alive(&self, token: &str) -> bool {
         let answer = self
             .vault
             .call("GET", "auth/token/lookup-self", Some(token), None);
         answer.status == 200
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 }
 

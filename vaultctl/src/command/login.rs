@@ -5,6 +5,7 @@
 
 mod browser;
 mod device;
+pub(crate) mod job;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,10 +32,16 @@ pub(crate) struct Args {
     /// any other that takes fields
     #[arg(short, long, default_value = "token")]
     method: String,
+    /// As the CI job that this runs in, with its identity token; --role says as what. Short for
+    /// --method jwt, with the token found by itself
+    #[arg(long, requires = "role")]
+    ci: bool,
+    #[command(flatten)]
+    evidence: job::Evidence,
     /// Where the method is mounted, if not under its own name
     #[arg(long, alias = "mount")]
     path: Option<String>,
-    /// The role to log in to (cert, ssh)
+    /// The role to log in to (CI, cert, ssh)
     #[arg(long)]
     role: Option<String>,
     /// A private key, or a public key or certificate whose key the agent holds (ssh)
@@ -59,6 +66,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session, args: Args) -> Outcome {
     let body = match args.method.as_str() {
+        _ if args.ci => {
+            let mount = args.path.as_deref().unwrap_or("jwt");
+            let role = args.role.as_deref().unwrap_or_default();
+            job::log_in(session, mount, role, &args.evidence).await?
+        }
         "token" => with_token(session, &args).await?,
         "cert" | "ssh" => with_key(session, &args).await?,
         _ => with_fields(session, &args).await?,

@@ -10,7 +10,7 @@
 //! Exit codes: the command's own; 125 when it was not started, 126 when it cannot be executed,
 //! 127 when it was not found.
 
-mod child;
+pub(crate) mod child;
 pub(crate) mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod fetch;
@@ -27,6 +27,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::command::login;
+use crate::command::login::job::{self, Evidence};
 use crate::error::{Failure, Outcome, local, plain};
 use crate::reference::Reference;
 use crate::session::Session;
@@ -41,6 +43,14 @@ pub(crate) struct Args {
     /// Write this value to a file in memory, and put its path into NAME; gone when the command ends
     #[arg(long, value_name = "NAME=REF", value_parser = files::wish)]
     file: Vec<Wish>,
+    /// Log in as this role with the CI job's identity token, for this run alone
+    #[arg(long, value_name = "ROLE")]
+    ci_role: Option<String>,
+    /// Where the jwt method is mounted
+    #[arg(long, default_value = "jwt", value_name = "PATH")]
+    ci_path: String,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Look up values like vault://… in the environment, too
     #[arg(long)]
     resolve_env: bool,
@@ -69,7 +79,7 @@ pub(crate) struct Args {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "restart",
-        conflicts_with_all = ["file", "mask", "revoke_on_exit"]
+        conflicts_with_all = ["file", "mask", "revoke_on_exit", "ci_role"]
     )]
     watch: Option<watch::Watch>,
     /// The command and its arguments
@@ -80,18 +90,29 @@ pub(crate) struct Args {
 impl Args {
     /// Whether something is left to do when the command has ended.
     fn stays(&self) -> bool {
-        self.mask || self.revoke_on_exit || !self.file.is_empty()
+        let token = self.revoke_on_exit || (self.ci_role.is_some() && self.keep_token);
+        self.mask || token || !self.file.is_empty()
+    }
+
+    /// Whether the token is of no use any more once the command has ended.
+    fn revokes(&self) -> bool {
+        self.revoke_on_exit || self.ci_role.is_some()
     }
 }
 
-pub(crate) async fn run(session: Session, args: Args) -> Outcome {
+pub(crate) async fn run(mut session: Session, args: Args) -> Outcome {
     if let Some(how) = args.watch {
         return watch::run(&session, &args, how).await;
     }
     if args.stays() {
         return supervise::run(session, &args).await;
     }
-    let prepared = prepare(&session, &args).await.map_err(as_start)?;
+    let prepared = prepare(&mut session, &args).await.map_err(as_start);
+    if args.revokes() {
+        // The command does not get it: its work is done.
+        login::give_back(&session).await;
+    }
+    let prepared = prepared?;
     drop(session);
     Err(start(&args.command, prepared.environment.into_vars()))
 }
@@ -121,7 +142,15 @@ pub(crate) fn as_start(failure: Failure) -> Failure {
     }
 }
 
-async fn prepare(session: &Session, args: &Args) -> Outcome<Prepared> {
+/// Logs in if that is asked for, then reads.
+async fn prepare(session: &mut Session, args: &Args) -> Outcome<Prepared> {
+    if let Some(role) = &args.ci_role {
+        job::become_job(session, &args.ci_path, role, &args.evidence).await?;
+    }
+    read(session, args).await
+}
+
+async fn read(session: &Session, args: &Args) -> Outcome<Prepared> {
     let inherited = if args.pristine {
         BTreeMap::new()
     } else {
@@ -148,8 +177,12 @@ async fn prepare(session: &Session, args: &Args) -> Outcome<Prepared> {
 
     let mut environment = Environment::new(inherited, args.on_conflict, args.allow_name.clone());
     environment.forget_conflicts_with(&resolved_names);
-    if !args.keep_token {
-        environment.strip_tokens();
+    match session.client.token() {
+        Some(token) if args.keep_token && args.ci_role.is_some() => {
+            environment.hand_over(token.expose(), session.client.addr());
+        }
+        _ if args.keep_token => {}
+        _ => environment.strip_tokens(args.evidence.id_token_env.as_deref()),
     }
     for (name, value) in literals {
         environment.set(name, value);

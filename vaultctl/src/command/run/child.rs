@@ -53,7 +53,7 @@ pub(super) fn interrupted(number: Signal) -> Failure {
 }
 
 /// Those that are handed on.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     hang_up: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     quit: tokio::signal::unix::Signal,
@@ -63,7 +63,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn new() -> Outcome<Signals> {
+    pub(crate) fn new() -> Outcome<Signals> {
         let listen = |kind| {
             signal(kind).map_err(|error| plain(format!("cannot listen for signals: {error}")))
         };

@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path) -> Outcome<Vec<(String, String)>> {
 }
 
 /// The variables of a text, or the line and what is wrong with it; values are never quoted back.
-fn parse(text: &str) -> Result<Vec<(String, String)>, (usize, &'static str)> {
+pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, (usize, &'static str)> {
     let mut vars = Vec::new();
     let mut rest = text;
     loop {

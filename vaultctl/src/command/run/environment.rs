@@ -93,6 +93,8 @@ const TOKENS: &[&str] = &[
     "VAULT_SECRET_ID_FILE",
     "BAO_PASSWORD",
     "VAULT_PASSWORD",
+    "VAULT_ID_TOKEN",
+    "VAULT_ID_TOKEN_FILE",
 ];
 
 /// What to do about a name that is set already.
@@ -103,7 +105,7 @@ pub(crate) enum Conflict {
     Error,
 }
 
-pub(super) struct Environment {
+pub(crate) struct Environment {
     inherited: BTreeMap<OsString, OsString>,
     set: BTreeMap<String, String>,
     not_conflicts: BTreeSet<String>,
@@ -113,7 +115,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn new(
+    pub(crate) fn new(
         inherited: BTreeMap<OsString, OsString>,
         on_conflict: Conflict,
         allowed: Vec<String>,
@@ -133,13 +135,26 @@ impl Environment {
         self.not_conflicts.clone_from(names);
     }
 
-    pub(super) fn strip_tokens(&mut self) {
-        self.inherited
-            .retain(|name, _| !TOKENS.iter().any(|token| name == OsStr::new(token)));
+    /// `also` names one more, and the one for its file.
+    pub(super) fn strip_tokens(&mut self, also: Option<&str>) {
+        let file = also.map(|name| format!("{name}_FILE"));
+        let ours = |name: &OsStr| {
+            let mut tokens = TOKENS.iter().copied().chain(also).chain(file.as_deref());
+            tokens.any(|token| name == OsStr::new(token))
+        };
+        self.inherited.retain(|name, _| !ours(name));
+    }
+
+    /// Lets the command go on with this token.
+    pub(super) fn hand_over(&mut self, token: &str, address: &str) {
+        self.strip_tokens(None);
+        for (name, value) in [("VAULT_TOKEN", token), ("VAULT_ADDR", address)] {
+            self.inherited.insert(name.into(), value.into());
+        }
     }
 
     /// Sets a variable; what is set twice is a conflict like any other.
-    pub(super) fn set(&mut self, name: String, value: String) {
+    pub(crate) fn set(&mut self, name: String, value: String) {
         match self.set.get(&name) {
             Some(old) if *old != value && self.on_conflict == Conflict::Error => {
                 self.twice.insert(name);
@@ -159,7 +174,7 @@ impl Environment {
     }
 
     /// Refuses bad names and values, all of them in one message.
-    pub(super) fn check(&mut self) -> Outcome {
+    pub(crate) fn check(&mut self) -> Outcome {
         let malformed: Vec<_> = self
             .set
             .keys()
@@ -224,6 +239,11 @@ impl Environment {
                 "unset them, add --prefix, or choose --on-conflict keep or override",
             )),
         }
+    }
+
+    /// Only what was set here.
+    pub(crate) fn into_set(self) -> BTreeMap<String, String> {
+        self.set
     }
 
     pub(super) fn into_vars(self) -> BTreeMap<OsString, OsString> {
@@ -337,7 +357,7 @@ mod tests {
     #[test]
     fn tokens_do_not_reach_the_command() {
         let mut environment = environment(&[("B", "1")], Conflict::Override, &[]);
-        environment.strip_tokens();
+        environment.strip_tokens(None);
         let names: Vec<_> = environment.into_vars().into_keys().collect();
         assert_eq!(names, ["A", "B", "HOME"]);
     }

@@ -30,13 +30,13 @@ const REST: Duration = Duration::from_secs(2);
 
 type Variables = BTreeMap<OsString, OsString>;
 
-pub(super) async fn run(session: Session, args: &Args) -> Outcome {
+pub(super) async fn run(mut session: Session, args: &Args) -> Outcome {
     let mut signals = Signals::new()?;
     let prepared = tokio::select! {
-        prepared = prepare(&session, args) => prepared.map_err(as_start),
+        prepared = prepare(&mut session, args) => prepared.map_err(as_start),
         number = signals.next(false) => Err(child::interrupted(number)),
     };
-    let session = args.revoke_on_exit.then_some(session);
+    let session = args.revokes().then_some(session);
     let ended = match prepared {
         Ok(prepared) => supervise(args, prepared, &mut signals).await,
         Err(failure) => Err(failure),

@@ -15,7 +15,7 @@ use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
 use super::child::{self, Signals};
-use super::{Args, as_start, prepare};
+use super::{Args, as_start, read};
 use crate::error::{Outcome, plain};
 use crate::reference::Reference;
 use crate::session::Session;
@@ -89,7 +89,7 @@ pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome
 }
 
 async fn variables(session: &Session, args: &Args) -> Outcome<Variables> {
-    Ok(prepare(session, args).await?.environment.into_vars())
+    Ok(read(session, args).await?.environment.into_vars())
 }
 
 /// Waits until the variables are other ones.
