@@ -4,6 +4,7 @@
 //! path into its canonical text.
 
 pub mod approle;
+pub mod encrypted;
 mod envelope;
 pub mod kv2;
 pub mod mounts;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, check, ci, completion, doctor, export, get, inject, kv, lease, login, operator,
-    policy, raw, render, run, scan, search, secrets, server, token, whoami, why,
+    audit, auth, check, ci, completion, doctor, encrypt, export, get, import, inject, kv, lease,
+    login, operator, policy, raw, render, run, scan, search, secrets, server, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -26,6 +26,7 @@ Secrets
   check                    may all of it be read?
   search TEXT              names in all mounts, as far as you may list
   read write patch delete list   any API path; unwrap opens a wrapping token
+  encrypt decrypt import   values in git that only the server opens; .env JSON YAML SOPS GPG in
 Leaks
   scan PATH|-|--git RANGE  stored values and tokens in files and commits; --install-hook
   leaked                   hand in a token that was found: it is revoked
@@ -165,6 +166,12 @@ pub(crate) enum Command {
     Search(search::Args),
     /// Find stored values, and tokens by their shape, in files and git [exit 3: found]
     Scan(scan::Args),
+    /// Encrypt values for a secret, so that the file may live in git
+    Encrypt(encrypt::Encrypt),
+    /// Show what such a file holds, if you may
+    Decrypt(encrypt::Decrypt),
+    /// Files of values into secrets: .env, JSON, YAML, encrypted ones, SOPS, GPG
+    Import(import::Args),
     /// Hand in a token that was found: it is revoked
     Leaked,
     /// Why a request was denied: the rule, and the smallest one that would allow it

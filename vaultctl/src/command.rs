@@ -6,8 +6,10 @@ pub(crate) mod check;
 pub(crate) mod ci;
 pub(crate) mod completion;
 pub(crate) mod doctor;
+pub(crate) mod encrypt;
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod inject;
 pub(crate) mod kv;
 pub(crate) mod leaked;
@@ -58,6 +60,9 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Search(args) => search::run(&session()?, args).await,
         Command::Scan(args) => scan::run(&session, &output(globals, face)?, args).await,
         Command::Leaked => leaked::run(&session()?).await,
+        Command::Encrypt(args) => encrypt::encrypt(&session, &output(globals, face)?, args).await,
+        Command::Decrypt(args) => encrypt::decrypt(&session()?, args).await,
+        Command::Import(args) => import::run(&session()?, args).await,
         Command::Why(args) => why::run(&session()?, args).await,
         Command::Unwrap(args) => raw::unwrap(&session()?, args).await,
         Command::Token(command) => token::run(&session()?, command).await,

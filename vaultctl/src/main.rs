@@ -8,6 +8,7 @@ mod argv;
 mod atomic;
 mod command;
 mod duration;
+mod encrypted_file;
 mod error;
 mod explanation;
 mod input;
@@ -20,6 +21,7 @@ mod reference;
 mod session;
 mod share_file;
 mod template;
+mod values_file;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod batch;
 mod cert;
 mod device;
+mod encrypted;
 mod envelope;
 mod events;
 mod external_groups;

@@ -12,7 +12,7 @@ use crate::error::Outcome;
 use crate::mount::{Located, locate};
 use crate::session::Session;
 
-pub(crate) use secret::{fetch, value};
+pub(crate) use secret::{current, fetch, value};
 
 /// A secret's place.
 #[derive(clap::Args)]
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Put(write::Put),
     /// Change some values of a secret (a new version)
     Patch(write::Patch),
+    /// Files of values into secrets; the same as `vaultctl import`
+    Import(super::import::Args),
     /// Mark a version as deleted; undelete brings it back
     Delete(versions::Delete),
     /// Bring deleted versions back
@@ -62,6 +64,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Get(args) => secret::get(session, args).await,
         Command::Put(args) => write::put(session, args).await,
         Command::Patch(args) => write::patch(session, args).await,
+        Command::Import(args) => super::import::run(session, args).await,
         Command::Delete(args) => versions::delete(session, args).await,
         Command::Undelete(args) => versions::undelete(session, args).await,
         Command::Destroy(args) => versions::destroy(session, args).await,

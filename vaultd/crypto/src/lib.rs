@@ -9,6 +9,7 @@
 //! | one key from another | [`derive()`] | HKDF-SHA256 (RFC 5869) |
 //! | a key from a passphrase | [`stretch`], [`wrap`] | Argon2id (RFC 9106) |
 //! | find a text again in large files | [`Fingerprinter`] | HMAC-SHA256, cut |
+//! | encrypt to a public key | [`HpkeKey`] | HPKE (RFC 9180), X25519, ChaCha20-Poly1305 |
 //! | sign | [`SigningKey`] | Ed25519 (RFC 8032) |
 //! | split the unseal key | [`split`] | Shamir over GF(2^8) |
 //!
@@ -22,6 +23,7 @@ mod aad;
 mod aead;
 mod fingerprint;
 mod hash;
+mod hpke;
 mod kdf;
 mod key;
 mod password;
@@ -36,6 +38,7 @@ pub use aad::Aad;
 pub use aead::{OVERHEAD, OpenError, RecordKey};
 pub use fingerprint::Fingerprinter;
 pub use hash::{Sha256, sha256};
+pub use hpke::{HpkeKey, seal_to};
 pub use kdf::{Label, derive};
 pub use key::{Key, SecretBytes, SecretString, SecretVec, WrongLength};
 pub use password::{

@@ -27,6 +27,8 @@ pub struct Ctx<'a> {
     pub random: &'a dyn Random,
     /// Keyed fingerprints of values that must be found again but never stored (secret ids).
     pub prf: &'a Prf,
+    /// Private keys of paths, for values that were encrypted elsewhere.
+    pub values: &'a Prf,
 }
 
 impl Ctx<'_> {

@@ -279,6 +279,7 @@ fn context<'a>(
         mount: &target.mount,
         random: vault.random(),
         prf: &vault.method_prf,
+        values: &vault.value_keys,
     }
 }
 

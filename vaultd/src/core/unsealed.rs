@@ -28,6 +28,8 @@ pub struct Unsealed {
     pub tokens: TokenKeys,
     /// Fingerprints of values of methods that must be found but not stored.
     pub method_prf: Prf,
+    /// Private keys of paths, for values that were encrypted elsewhere.
+    pub value_keys: Prf,
     /// The audit log's HMAC key.
     pub audit_prf: Prf,
     /// The system's lease times.
@@ -59,6 +61,7 @@ impl Unsealed {
             cors: ArcSwap::from_pointee(cors),
             tokens: TokenKeys::new(keyring.prf(Label::Token), keyring.purpose_key(Label::Batch)),
             method_prf: keyring.prf(Label::Approle),
+            value_keys: keyring.prf(Label::Values),
             audit_prf: keyring.prf(Label::Audit),
             mounts: ArcSwap::from_pointee(mounts),
             denials: Denials::default(),

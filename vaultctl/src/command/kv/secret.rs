@@ -66,6 +66,26 @@ pub(crate) async fn fetch(
     }
 }
 
+/// What is there now, to be compared with what is to come.
+pub(crate) struct Current {
+    pub(crate) values: Map<String, Value>,
+    /// 0 in KV version 1.
+    pub(crate) version: u64,
+}
+
+/// The latest version; `None` if there never was one. A deleted one has no values.
+pub(crate) async fn current(session: &Session, place: &Located) -> Outcome<Option<Current>> {
+    let answer = session.send(call(place, None)?.accept(&[404])).await?;
+    let data = answer.data();
+    if place.version != 2 {
+        let values = data.as_object().cloned().filter(|_| answer.status != 404);
+        return Ok(values.map(|values| Current { values, version: 0 }));
+    }
+    let values = data["data"].as_object().cloned().unwrap_or_default();
+    let version = data["metadata"]["version"].as_u64();
+    Ok(version.map(|version| Current { values, version }))
+}
+
 fn call(place: &Located, version: Option<u64>) -> Outcome<Call> {
     let call = Call::get(place.data());
     Ok(match version.filter(|v| *v > 0) {

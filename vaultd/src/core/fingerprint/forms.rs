@@ -31,7 +31,8 @@ pub fn is_guessable(text: &str) -> bool {
 fn bits(text: &str) -> f64 {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || b" -_.,'".contains(&byte);
     if text.bytes().all(is_word) {
-        return 2.0 * text.len() as f64;
+        let letters = text.bytes().filter(u8::is_ascii_lowercase).count();
+        return 2.0 * letters as f64;
     }
     let mut counts = [0u32; 256];
     text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::encrypted;
 use super::merge::{is_object, merge, structure};
 use super::model::{Limits, Metadata, metadata_row, version_row};
 use super::purge;
@@ -46,7 +47,27 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     let engine = Limits::of_engine(view).await?;
     let metadata = Metadata::load_or_new(ctx, view).await?;
     check(cas, &engine, &metadata)?;
+    let opened = encrypted::given(ctx, values)?;
+    let values = opened.as_deref().unwrap_or(values);
+    if option(ctx.body(), "unless_same")?
+        && is_current(ctx, view, &metadata, values).await?
+        && let Some(version) = metadata.version(metadata.current)
+    {
+        return Reply::of(&metadata.show_version(metadata.current, version));
+    }
     append(ctx, view, &engine, metadata, values).await
+}
+
+/// Whether the latest version has exactly these values.
+async fn is_current(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    metadata: &Metadata,
+    given: &RawValue,
+) -> Result<bool, Fault> {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let stored = values(ctx, view, metadata, metadata.current).await?;
+    Ok(stored.is_some_and(|stored| parse(&stored) == parse(given.get())))
 }
 
 /// RFC 7396 against the latest version.
@@ -63,6 +84,8 @@ pub(super) async fn patch(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
         return gone(&metadata, number, "data");
     };
     let old: &RawValue = serde_json::from_str(&old).map_err(|_| damaged(ctx))?;
+    let opened = encrypted::given(ctx, changes)?;
+    let changes = opened.as_deref().unwrap_or(changes);
     let merged = merge(Some(old), changes).map_err(|_| Fault::Internal("merge values"))?;
     append(ctx, view, &engine, Arc::unwrap_or_clone(metadata), &merged).await
 }
@@ -178,6 +201,18 @@ fn expected(body: &Body) -> Result<Option<i64>, Fault> {
         Some(Value::Number(number)) => number.as_i64().map(Some).ok_or_else(unreadable),
         Some(Value::String(text)) => text.trim().parse().map(Some).map_err(|_| unreadable()),
         Some(_) => Err(unreadable()),
+    }
+}
+
+/// A switch among the options of a write.
+pub(super) fn option(body: &Body, name: &str) -> Result<bool, Fault> {
+    let options = body.map("options")?.unwrap_or_default();
+    match options.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(set)) => Ok(*set),
+        Some(_) => Err(Fault::invalid(format!(
+            "options.{name} must be true or false"
+        ))),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod config;
 mod data;
+mod encrypted;
 mod merge;
 mod metadata;
 mod model;
@@ -40,6 +41,8 @@ async fn rarer(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
         Call::Read => data::read(ctx, view).await,
         Call::Write => data::write(ctx, view).await,
         Call::Patch => data::patch(ctx, view).await,
+        Call::EncryptionKey => encrypted::public_key(ctx),
+        Call::Decrypt => encrypted::decrypt(ctx),
         Call::Subkeys => data::subkeys(ctx, view).await,
         Call::DeleteLatest => versions::delete_latest(ctx, view).await,
         Call::Delete => versions::delete(ctx, view).await,

@@ -1,7 +1,7 @@
 //! The API of KV v2 as a table.
 
 use crate::core::request::Verb;
-use crate::core::route::Row;
+use crate::core::route::{Access, Row};
 
 /// An operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Call {
     Write,
     Patch,
     Subkeys,
+    EncryptionKey,
+    Decrypt,
     DeleteLatest,
     Delete,
     Undelete,
@@ -99,6 +101,21 @@ pub const ROWS: &[Row<Call>] = &[
         Call::Subkeys,
         "version depth",
         "Read the structure of a secret without its values.",
+    ),
+    Row::new(
+        Verb::Read,
+        "encryption-key/{path..}",
+        Call::EncryptionKey,
+        "",
+        "The public key that values of a secret can be encrypted to.",
+    )
+    .access(Access::AnyToken),
+    Row::new(
+        Verb::Write,
+        "decrypt/{path..}",
+        Call::Decrypt,
+        "values",
+        "Open values that were encrypted to the public key of a secret.",
     ),
     Row::new(
         Verb::List,

@@ -104,6 +104,7 @@ impl Fixture {
             mount: &self.mount,
             random: &self.random,
             prf: &self.prf,
+            values: &self.prf,
         }
     }
 

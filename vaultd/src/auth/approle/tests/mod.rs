@@ -85,6 +85,7 @@ impl Fixture {
             mount: &self.mount,
             random: &self.random,
             prf: &self.prf,
+            values: &self.prf,
         };
         loop {
             let mut tx = self.barrier.begin();

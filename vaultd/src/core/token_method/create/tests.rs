@@ -50,6 +50,7 @@ fn child(
         mount: &Mount::new(100, kind, "auth/token/", "", &random),
         random: &random,
         prf: &Prf::new(&Key::generate(&random)),
+        values: &Prf::new(&Key::generate(&random)),
     };
     let caller = Caller {
         id: "parent".into(),

@@ -1,0 +1,146 @@
+//! `encrypt` and `decrypt`: values that may live in git, since only the server opens them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use vault_sdk::Call;
+
+use crate::encrypted_file::{EncryptedFile, Recipient};
+use crate::error::{self, Outcome, local};
+use crate::mount::locate;
+use crate::output::{Content, Rows, stdout};
+use crate::session::{Session, text};
+use crate::values_file::{self, Values};
+
+/// Appended to the name of what was encrypted.
+const ENDING: &str = ".vault";
+
+#[derive(clap::Args)]
+pub(crate) struct Encrypt {
+    /// .env, JSON or YAML; or a file that was encrypted before, with values added in plain; `-` is stdin
+    file: PathBuf,
+    /// The secret that the values are for: MOUNT/PATH
+    #[arg(long = "for", value_name = "PATH")]
+    path: Option<String>,
+    /// The public key of that secret, for use without a server
+    #[arg(long, value_name = "KEY", requires = "path")]
+    public_key: Option<String>,
+    /// Write here [default: FILE.vault; stdin: stdout; a file that was encrypted before: itself]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Decrypt {
+    /// A file made by encrypt; `-` is stdin
+    file: PathBuf,
+}
+
+pub(crate) async fn encrypt(
+    session: &dyn Fn() -> Outcome<Session>,
+    out: &crate::output::Output,
+    args: Encrypt,
+) -> Outcome {
+    let (file, usual) = match values_file::read(&args.file)? {
+        Values::Encrypted(file) => {
+            if let Some(path) = &args.path
+                && path.trim_matches('/') != file.recipient.path
+            {
+                return Err(local(
+                    format!("{} is for {}", args.file.display(), file.recipient.path),
+                    "leave --for out, or make a new file from the values in plain",
+                ));
+            }
+            (file, Some(args.file.clone()))
+        }
+        Values::Plain(values) => {
+            let recipient = recipient(session, &args).await?;
+            let mut usual = args.file.clone().into_os_string();
+            usual.push(ENDING);
+            (EncryptedFile::of(recipient, &values)?, Some(usual.into()))
+        }
+    };
+    let is_stdin = args.file.as_os_str() == "-";
+    let Some(target) = args.out.or(usual.filter(|_| !is_stdin)) else {
+        return stdout(file.text.as_bytes());
+    };
+    replace(&target, &file.text).map_err(|e| error::file("write", &target, &e))?;
+    out.done(&format!(
+        "{} encrypted for {} in {}",
+        file.added.len(),
+        file.recipient.path,
+        target.display()
+    ))?;
+    if !is_stdin && target != args.file {
+        eprintln!(
+            "note: {} still holds the values in plain: remove it, and keep it out of git",
+            args.file.display()
+        );
+    }
+    Ok(())
+}
+
+/// In one step, with the mode that the file had.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = std::fs::write(&beside, text).and_then(|()| {
+        if let Ok(known) = path.metadata() {
+            std::fs::set_permissions(&beside, known.permissions())?;
+        }
+        std::fs::rename(&beside, path)
+    });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+async fn recipient(session: &dyn Fn() -> Outcome<Session>, args: &Encrypt) -> Outcome<Recipient> {
+    let path = args.path.as_deref().ok_or_else(|| {
+        local(
+            "for which secret?",
+            "say so: --for MOUNT/PATH, such as --for secret/apps/web",
+        )
+    })?;
+    if let Some(key) = &args.public_key {
+        return Recipient::new(path.trim_matches('/'), key);
+    }
+    let session = session()?;
+    let place = locate(&session, None, path).await?;
+    place.needs_v2()?;
+    let answer = session.send(Call::get(place.v2("encryption-key"))).await?;
+    let data = answer.data();
+    Recipient::new(text(data, "path")?, text(data, "public_key")?)
+}
+
+pub(crate) async fn decrypt(session: &Session, args: Decrypt) -> Outcome {
+    let file = encrypted(&args.file)?;
+    let values = opened(session, &file).await?;
+    let rows: Rows = values.into_iter().collect();
+    session.out.rows(&rows, Content::Stored)
+}
+
+fn encrypted(path: &Path) -> Outcome<EncryptedFile> {
+    match values_file::read(path)? {
+        Values::Encrypted(file) => Ok(file),
+        Values::Plain(_) => Err(local(
+            format!("{} was not made by vaultctl encrypt", path.display()),
+            "give a file with a line VAULTD_PATH=…",
+        )),
+    }
+}
+
+/// The values of a file, if the token may have the server open them.
+pub(crate) async fn opened(session: &Session, file: &EncryptedFile) -> Outcome<Map<String, Value>> {
+    let place = locate(session, None, &file.recipient.path).await?;
+    place.needs_v2()?;
+    let body = json!({ "values": file.values });
+    let call = Call::post(place.v2("decrypt"), body).repeatable();
+    let answer = session.send(call).await?;
+    Ok(answer.data()["values"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default())
+}
