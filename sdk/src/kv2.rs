@@ -18,7 +18,7 @@ pub struct Kv2<'a> {
 /// One version of a secret.
 #[derive(Debug, Clone)]
 pub struct Kv2Secret {
-    /// Values that are not texts are given as JSON.
+    /// Values that are not texts are given as JSON, numbers with all their digits.
     pub data: SecretMap,
     /// Counts from 1.
     pub version: u64,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use vault_sdk::{Error, Secret};
+use vault_sdk::{Call, Error, Secret};
 
 use crate::fake::{Fake, data, kv2_data, no_content, not_found};
 
@@ -38,6 +38,54 @@ async fn reads_versions_as_secrets_and_as_types() {
             "secret/data/app?version=3"
         ]
     );
+}
+
+/// 2^64, a zero at the end, and more digits than a double has.
+const EXACT: [&str; 3] = [
+    "18446744073709551616",
+    "1.10",
+    "0.1000000000000000055511151231257827021181583404541015625",
+];
+
+#[derive(Deserialize)]
+struct Exact {
+    n0: u128,
+    n1: serde_json::Number,
+    n2: serde_json::Value,
+}
+
+#[tokio::test]
+async fn numbers_keep_their_digits_raw_typed_and_written_back() {
+    let fields: Vec<String> = EXACT
+        .iter()
+        .enumerate()
+        .map(|(at, digits)| format!("\"n{at}\":{digits}"))
+        .collect();
+    let values: serde_json::Value =
+        serde_json::from_str(&format!("{{{}}}", fields.join(","))).unwrap();
+    let fake = Fake::start(move |_| kv2_data(1, values.clone())).await;
+    let client = fake.client();
+    let kv = client.kv2("secret");
+    let secret = kv.read("app").await.unwrap();
+    let typed: Exact = kv.read_as("app").await.unwrap();
+    assert_eq!(typed.n0, 1 << 64);
+    let typed = [
+        typed.n0.to_string(),
+        typed.n1.to_string(),
+        typed.n2.to_string(),
+    ];
+    let answer = client.send(Call::get("secret/data/app")).await.unwrap();
+    let body = json!({ "data": answer.data()["data"] });
+    let call = Call::put("secret/data/app", body);
+    client.send(call).await.unwrap();
+    let written = fake.seen().pop().unwrap().body;
+    for (at, digits) in EXACT.iter().enumerate() {
+        let name = format!("n{at}");
+        assert_eq!(secret.data[&name].expose(), *digits);
+        assert_eq!(typed[at], *digits);
+        assert_eq!(answer.data()["data"][&name].to_string(), *digits);
+        assert_eq!(written["data"][&name].to_string(), *digits);
+    }
 }
 
 #[tokio::test]

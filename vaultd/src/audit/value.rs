@@ -10,9 +10,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use vault_crypto::Prf;
+
+/// As what `serde_json` hands on a number that is no 64-bit one: an object with this name alone.
+const NUMBER: &str = "$serde_json::private::Number";
 
 /// Written as it is. Not for anything that a caller could have put a secret into.
 #[derive(Clone, Copy)]
@@ -44,8 +47,7 @@ pub struct HmacMap<'a>(pub &'a BTreeMap<String, String>);
 
 /// A request's or an answer's data; every leaf is HMACed.
 ///
-/// A string is hashed unescaped, a number or a bool over its JSON text (a fraction over the
-/// shortest text of the `f64` that it is read as).
+/// A string is hashed unescaped, a number or a bool over its JSON text.
 #[derive(Clone, Copy)]
 pub enum Data<'a> {
     /// JSON text; hashed as a whole if it is none.
@@ -162,12 +164,8 @@ impl<'p> Record<'p> {
     }
 
     fn map(&mut self, map: &Map<String, Value>) {
-        let start = self.out.len();
-        if self.leaves(map).is_err() {
-            self.out.truncate(start);
-            let text = zeroize::Zeroizing::new(serde_json::to_vec(map).unwrap_or_default());
-            self.hmac(&text);
-        }
+        let text = zeroize::Zeroizing::new(serde_json::to_string(map).unwrap_or_default());
+        self.json(&text);
     }
 }
 
@@ -333,8 +331,7 @@ impl<'r, 'p> Leaves<'r, 'p> {
         let mut text = [0u8; 40];
         let mut rest = &mut text[..];
         write!(rest, "{value}").map_err(E::custom)?;
-        let unused = rest.len();
-        let used = text.len() - unused;
+        let used = 40 - rest.len();
         self.leaf(&text[..used])
     }
 }
@@ -364,9 +361,6 @@ impl<'de> Visitor<'de> for Leaves<'_, '_> {
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
         self.text(value)
     }
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.text(Value::from(value))
-    }
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.record.out.extend_from_slice(b"null");
         Ok(())
@@ -381,8 +375,12 @@ impl<'de> Visitor<'de> for Leaves<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         self.record.out.push(b'{');
-        while map.next_key_seed(Key(self.inner()))?.is_some() {
+        while let Some(is_number) = map.next_key_seed(Key(self.inner()))? {
             map.next_value_seed(self.inner())?;
+            if is_number {
+                let more = map.next_key::<IgnoredAny>()?;
+                return more.map_or(Ok(()), |_| Err(A::Error::custom("not a number")));
+            }
         }
         self.record.out.push(b'}');
         Ok(())
@@ -400,24 +398,27 @@ impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
     }
 }
 
-/// A map's key stays as it is.
+/// A map's key stays as it is. True for the first key of what is a number.
 struct Key<'r, 'p>(Leaves<'r, 'p>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
         json.deserialize_str(self)
     }
 }
 
 impl<'de> Visitor<'de> for Key<'_, '_> {
-    type Value = ();
+    type Value = bool;
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a key")
     }
-    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
-        self.0.record.name(key);
-        Ok(())
+    fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
+        let is_number = key == NUMBER && self.0.record.out.pop_if(|last| *last == b'{').is_some();
+        if !is_number {
+            self.0.record.name(key);
+        }
+        Ok(is_number)
     }
 }
 
@@ -459,6 +460,24 @@ mod tests {
         });
         let value: Value = serde_json::from_str(&encoded(&Data::Raw(text))).unwrap();
         assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn a_number_is_hashed_digit_for_digit_and_an_object_like_one_shows_nothing() {
+        let text = "{\"a\":[1.10,18446744073709551616,-0,1e400]}";
+        let tags = ["1.10", "18446744073709551616", "-0", "1e+400"].map(tag);
+        let expected = json!({ "a": tags }).to_string();
+        assert_eq!(encoded(&Data::Raw(text)), expected);
+        for like in [
+            json!({ NUMBER: MARKER }),
+            json!({ NUMBER: { "b": MARKER } }),
+            json!({ NUMBER: 1, "b": MARKER }),
+            json!({ "a": 1, NUMBER: MARKER }),
+        ] {
+            let record = encoded(&Data::Raw(&like.to_string()));
+            assert!(!record.contains(MARKER), "{record}");
+            assert!(serde_json::from_str::<Value>(&record).is_ok(), "{record}");
+        }
     }
 
     #[test]

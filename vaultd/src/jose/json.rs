@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+/// As what `serde_json` hands on a number that is no 64-bit one: an object with this name alone.
+const NUMBER: &str = "$serde_json::private::Number";
 
 /// The object that is the whole text. `None` if it is not one, or says something twice, at any depth.
 pub fn object(text: &[u8]) -> Option<Map<String, Value>> {
@@ -47,12 +50,6 @@ impl<'de> Visitor<'de> for Reader {
         Ok(number.into())
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-        Number::from_f64(number)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("not a number"))
-    }
-
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
         Ok(text.into())
     }
@@ -71,7 +68,12 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some((name, Strict(value))) = fields.next_entry::<String, Strict>()? {
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == NUMBER && map.is_empty() {
+                let digits: String = fields.next_value()?;
+                return digits.parse().map(Value::Number).map_err(A::Error::custom);
+            }
+            let Strict(value) = fields.next_value()?;
             if map.insert(name, value).is_some() {
                 return Err(A::Error::custom("a name occurs twice"));
             }
@@ -97,7 +99,9 @@ mod tests {
         for other in ["", "[]", "1", "null", "{} {}", "{\"a\":1}x", "{'a':1}"] {
             assert!(object(other.as_bytes()).is_none(), "{other}");
         }
-        let text = br#" {"a":[1,-2,1.5,"x",null,true,{"b":{}}],"A":18446744073709551615} "#;
+        let text =
+            br#" {"a":[1,-2,1.5,"x",null,true,{"b":{}}],"A":18446744073709551616,"c":1.10} "#;
+        assert!(object(br#"{"a":{"$serde_json::private::Number":"1","b":2}}"#).is_none());
         let expected: Value = serde_json::from_slice(text).unwrap_or_default();
         assert_eq!(object(text).map(Value::Object), Some(expected));
     }
