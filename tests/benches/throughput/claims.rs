@@ -15,29 +15,36 @@ use super::{ROUNDS, load};
 
 const NAMES: usize = 10_000;
 const LIST_MAX: Duration = Duration::from_millis(50);
+const PAGE: &str = "secret/metadata/app/many?list=true&after=name-05000&limit=100";
+const PAGE_MAX: Duration = Duration::from_millis(5);
 const POLICIES: usize = 50;
 const RULES: usize = 100;
 const DECISION_MAX: Duration = Duration::from_micros(5);
 
-/// A list of many names, one client, over TLS with token, policies and audit.
+/// A list of many names, and a page of it; one client, over TLS with token, policies and audit.
 pub async fn lists(vault: &Vault, time: Duration) -> Result<()> {
     fill(vault).await?;
     let list = request("LIST", "secret/metadata/app/many", vault.token(), "");
     let answer: Value = serde_json::from_slice(&vault.ask(&list).await?)?;
     let listed = answer["data"]["keys"].as_array().context("no keys")?.len();
     ensure!(listed == NAMES, "{listed} names are listed");
+    let whole = timed(vault, "LIST of 10,000 names", &list, time).await?;
+    println!("LIST: {whole:.1?}, target {LIST_MAX:?}");
+    let page = request("GET", PAGE, vault.token(), "");
+    let page = timed(vault, "100 of 10,000 names", &page, time).await?;
+    println!("PAGE: {page:.2?}, target {PAGE_MAX:?}\n");
+    Ok(())
+}
+
+async fn timed(vault: &Vault, what: &str, request: &[u8], time: Duration) -> Result<Duration> {
     let mut series = Series::default();
     for _ in 0..ROUNDS {
-        let list = list.clone();
-        let next = move |_: &mut _, into: &mut Vec<u8>| into.extend_from_slice(&list);
+        let request = request.to_vec();
+        let next = move |_: &mut _, into: &mut Vec<u8>| into.extend_from_slice(&request);
         series.add(load::run(&vault.target, 1, time, next).await?);
     }
-    println!("{}", series.row("LIST of 10,000 names", 1));
-    println!(
-        "LIST: {:.1} ms, target {LIST_MAX:?}\n",
-        series.typical().as_secs_f64() * 1e3
-    );
-    Ok(())
+    println!("{}", series.row(what, 1));
+    Ok(series.typical())
 }
 
 async fn fill(vault: &Vault) -> Result<()> {

@@ -138,6 +138,63 @@ fn a_token_with_few_uses_reads_as_few_paths() {
         .expect(403);
 }
 
+/// Whatever is written meanwhile, nobody is told to come again.
+#[test]
+fn a_batch_under_eight_writers_never_gives_up() {
+    const WRITERS: usize = 8;
+    let vault = quick();
+    mounted(&vault);
+    let path = |writer: usize, name: &str| format!("w{writer}/{name}");
+    for writer in 0..WRITERS {
+        write(&vault, &path(writer, "a"), 0);
+        write(&vault, &path(writer, "b"), 0);
+    }
+    // `b` before `a`, and each path often: a read takes longer than the time between two writes.
+    let asked: Vec<String> = (0..128)
+        .map(|at| {
+            let name = if at % 2 == 0 { "b" } else { "a" };
+            format!("kv/data/{}", path(at / 2 % WRITERS, name))
+        })
+        .collect();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (vault, done) = (&vault, &done);
+            scope.spawn(move || {
+                for number in 1.. {
+                    write(vault, &path(writer, "a"), number);
+                    write(vault, &path(writer, "b"), number);
+                    if done.load(Ordering::Acquire) {
+                        return;
+                    }
+                }
+            });
+        }
+        let mut moved = 0;
+        let mut last = Vec::new();
+        for _ in 0..30 {
+            let answer = batch(&vault, &vault.root, json!(asked)).expect(200);
+            let results = answer.data()["results"].as_array().unwrap();
+            let numbers: Vec<u64> = results
+                .iter()
+                .map(|result| {
+                    result["data"]["data"]["n"]
+                        .as_u64()
+                        .expect("every path answers")
+                })
+                .collect();
+            for (at, pair) in numbers.chunks(2).enumerate() {
+                assert!(of_one_moment(pair[1], pair[0]), "{at}: {numbers:?}");
+                assert_eq!(pair, &numbers[at % WRITERS * 2..][..2], "twice the same");
+            }
+            moved += usize::from(numbers != last);
+            last = numbers;
+        }
+        done.store(true, Ordering::Release);
+        assert!(moved > 15, "the writers wrote meanwhile");
+    });
+}
+
 /// The writer writes `a` before `b`, always the same number: at any moment `a` is `b` or one ahead.
 fn of_one_moment(a: u64, b: u64) -> bool {
     a == b || a == b + 1

@@ -53,8 +53,7 @@ impl Absence {
         self.serving.store(true, Ordering::Release);
     }
 
-    /// What a verification of all rows found.
-    pub(super) fn learn(&self, doubts: Doubts) {
+    fn learn(&self, doubts: Doubts) {
         self.doubts.store(Arc::new(doubts));
         for part in &self.checked {
             part.store(true, Ordering::Release);
@@ -69,8 +68,19 @@ impl Absence {
 impl Shared {
     pub(super) async fn verify(&self) -> Result<verify::Report, BarrierError> {
         let report = verify::run(self).await?;
-        self.absence.learn(report.doubts.clone());
+        self.learn(report.doubts.clone());
         Ok(report)
+    }
+
+    /// What a verification of all rows found. Listings are read again, row by row.
+    pub(super) fn learn(&self, doubts: Doubts) {
+        self.absence.learn(doubts);
+        self.directories.clear();
+    }
+
+    /// Whether every row is believed.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.absence.doubts.load().is_empty()
     }
 
     /// Refuses a directory of which entries may be missing.

@@ -61,7 +61,7 @@ impl Barrier {
         for (bucket, correction) in &lost.repair.buckets {
             self.correct(*bucket, correction).await?;
         }
-        self.shared().absence.learn(Doubts::default());
+        self.shared().learn(Doubts::default());
         let drops = lost.repair.drop.iter().cloned().map(Step::Drop);
         let relists = lost.repair.relist.iter().cloned().map(Step::Relist);
         for step in drops.chain(relists).collect::<Vec<_>>() {

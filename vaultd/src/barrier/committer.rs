@@ -14,9 +14,10 @@ use super::cache::Cached;
 use super::envelope::{self, Place};
 use super::error::BarrierError;
 use super::feed::Change;
+use super::names;
 use super::presence::Delta;
 use super::storage::{Op, Outcome, Rev, Storage, StoreError, Txn};
-use super::tx::VALUE_MAX;
+use super::tx::{VALUE_MAX, entry_of};
 
 const BATCH_MAX: usize = 128;
 
@@ -66,10 +67,13 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
         .await;
     match result {
         Ok(outcomes) => {
+            let mut newest = None;
             for ((outcome, effect), done) in outcomes.into_iter().zip(effects).zip(waiting) {
                 let answer = match outcome {
                     Outcome::Done(rev) => {
                         let (ops, memos, changes) = effect;
+                        newest = Some(rev);
+                        refresh_directories(shared, &ops, rev);
                         refresh_cache(shared, (ops, memos), rev);
                         // Behind the cache, so that who hears of it also reads it.
                         shared.feed.publish(changes);
@@ -79,6 +83,9 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
                 };
                 let _ = done.send(answer);
             }
+            newest
+                .into_iter()
+                .for_each(|rev| shared.directories.refreshed(rev));
         }
         Err(error) => {
             // The sums in memory may already hold what the disk does not: nothing may be written
@@ -146,6 +153,23 @@ fn finish(shared: &Shared, parts: &[(Vec<Delta>, Option<Journal>)], done: &[bool
             .map(|number| Op::Del(journal_key(number))),
     );
     ops
+}
+
+fn refresh_directories(shared: &Shared, ops: &[Op], rev: Rev) {
+    for op in ops {
+        let (key, record) = match op {
+            Op::Put(key, record) => (key, Some(record)),
+            Op::Del(key) => (key, None),
+        };
+        if let Some(prefix) = names::directory_of(key)
+            && shared.directories.follows(&prefix)
+        {
+            match entry_of(&shared.keyring.load(), key, record) {
+                Some((name, flags)) => shared.directories.changed(&prefix, name, flags, rev),
+                None => shared.directories.forget(&prefix),
+            }
+        }
+    }
 }
 
 fn refresh_cache(shared: &Shared, (ops, mut memos): (Vec<Op>, Memos), rev: Rev) {

@@ -22,6 +22,10 @@ pub struct Doubts {
 }
 
 impl Doubts {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Doubts::default()
+    }
+
     pub(super) fn row(&self, key: &[u8]) -> bool {
         self.rows.contains(key)
     }

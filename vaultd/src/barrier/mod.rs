@@ -10,6 +10,7 @@ mod accept;
 pub mod bed;
 mod cache;
 mod committer;
+mod directories;
 mod doubts;
 mod envelope;
 mod error;
@@ -46,11 +47,12 @@ pub use seal::SealRecord;
 pub use storage::{Engine, Memory, Sqlite, Storage, StoreError};
 pub use tx::{Cursor, Tx, VALUE_MAX, Window};
 pub use verify::{Damage, Problem, Report};
-pub use view::View;
+pub use view::{Reminder, View};
 
 use absence::Absence;
 use cache::{Cache, Cached};
 use committer::JournalLog;
+use directories::Directories;
 use presence::Presence;
 
 #[doc(hidden)]
@@ -68,6 +70,7 @@ struct Shared {
     keyring: ArcSwap<Keyring>,
     random: Arc<dyn Random>,
     cache: Cache,
+    directories: Directories,
     presence: Mutex<Presence>,
     /// Generation of the newest write.
     sequence: AtomicU64,
@@ -126,6 +129,7 @@ impl Barrier {
             keyring: ArcSwap::from_pointee(keyring),
             presence: Mutex::new(presence),
             cache: Cache::new(CACHE_BYTES),
+            directories: Directories::default(),
             journal: Mutex::new(JournalLog::starting_at(journal)),
             feed: Feed::default(),
             failed: AtomicBool::new(false),
@@ -149,6 +153,11 @@ impl Barrier {
 
     pub fn begin(self: &Arc<Barrier>) -> Tx {
         Tx::new(Arc::clone(self))
+    }
+
+    /// For reading only: values are as of one moment.
+    pub async fn begin_frozen(self: &Arc<Barrier>) -> Result<Tx, BarrierError> {
+        self.begin().freeze().await
     }
 
     /// The committer ends when the last reference to the barrier is dropped; wait for it to know

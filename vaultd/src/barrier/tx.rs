@@ -12,22 +12,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
+// Never locked: it makes what only one may use at a time `Sync`.
+use tokio::sync::Mutex as Exclusive;
 use vault_crypto::SecretVec;
 use zeroize::Zeroizing;
 
+use super::cache::Cached;
 use super::committer::Journal;
 use super::envelope;
 use super::error::BarrierError;
 use super::feed::Change;
 use super::names;
-use super::storage::{Cond, Rev, Storage};
+use super::storage::{Cond, Rev, Snapshot, Storage};
 use super::view::View;
 use super::{Barrier, Shared};
 
 pub use listing::Cursor;
 use listing::LEAF;
-pub(super) use listing::{is_leaf, split_listing};
+pub(super) use listing::{entry_of, is_leaf, split_listing};
 pub use window::Window;
+pub(super) use window::shown;
 
 /// Portable limits, so that data can move between engines.
 pub const VALUE_MAX: usize = 1 << 20;
@@ -44,6 +48,8 @@ struct Write {
 pub struct Tx {
     barrier: Arc<Barrier>,
     started: Rev,
+    /// All values as of one revision, for who only reads.
+    frozen: Option<Exclusive<Snapshot>>,
     /// Revision of every row read; 0 for absent.
     reads: HashMap<Bytes, Rev>,
     conds: Vec<Cond>,
@@ -58,11 +64,31 @@ impl Tx {
         Tx {
             barrier,
             started,
+            frozen: None,
             reads: HashMap::new(),
             conds: Vec::new(),
             writes: BTreeMap::new(),
             journal: None,
             changes: Vec::new(),
+        }
+    }
+
+    /// Every value that it reads is as of one moment, whatever is written meanwhile; listings are as of
+    /// now. Costs more than an ordinary transaction, which finds out at its end whether it was so.
+    pub(super) async fn freeze(mut self) -> Result<Tx, BarrierError> {
+        let snapshot = self.shared().storage.snapshot().await?;
+        self.frozen = Some(Exclusive::new(snapshot));
+        Ok(self)
+    }
+
+    /// A row as this transaction sees it.
+    async fn fetch(&mut self, key: &Bytes) -> Result<Option<Cached>, BarrierError> {
+        match &mut self.frozen {
+            None => self.barrier.shared().fetch(key).await,
+            Some(snapshot) => {
+                let found = snapshot.get_mut().get(key).await?;
+                Ok(found.map(|item| Cached::new(item.val, item.rev)))
+            }
         }
     }
 
@@ -123,7 +149,7 @@ impl Tx {
         let shared = self.shared();
         let key = names::value_key(&shared.keyring.load(), mount, path);
         if !self.writes.contains_key(&key)
-            && let Some(row) = shared.fetch(&key).await?
+            && let Some(row) = self.fetch(&key).await?
         {
             self.note_read(&key, row.rev);
             return shared.parsed(mount, &key, path, &row, parse).map(Some);
@@ -270,7 +296,7 @@ impl Tx {
                 .map(|plain| Zeroizing::new(plain.to_vec())));
         }
         let shared = self.shared();
-        let Some(row) = shared.fetch(key).await? else {
+        let Some(row) = self.fetch(key).await? else {
             self.note_read(key, 0);
             return Ok(None);
         };
@@ -329,7 +355,7 @@ impl Tx {
 
     async fn generation(&mut self, key: &Bytes) -> Result<Option<u64>, BarrierError> {
         let shared = self.shared();
-        let row = shared.fetch(key).await?;
+        let row = self.fetch(key).await?;
         shared.check_row(key, || "a row that is to be replaced".to_owned())?;
         self.note_read(key, row.as_ref().map_or(0, |row| row.rev));
         match row {

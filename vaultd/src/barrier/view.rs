@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::BarrierError;
@@ -15,6 +16,14 @@ use super::tx::{Cursor, Tx, Window};
 pub struct View<'t> {
     tx: &'t mut Tx,
     mount: u64,
+}
+
+/// What a mount asked to be reminded of.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reminder {
+    pub mount: u64,
+    pub about: String,
 }
 
 const NAME_MAX: usize = 255;
@@ -127,6 +136,25 @@ impl<'t> View<'t> {
         self.tx.check_directory(self.mount, directory).await
     }
 
+    /// Has the mount reminded of `about` at that time or soon after. Two reminders for one time need
+    /// two ids.
+    pub async fn put_due(
+        &mut self,
+        at: Timestamp,
+        id: &[u8; 16],
+        about: &str,
+    ) -> Result<(), BarrierError> {
+        let reminder = Reminder {
+            mount: self.mount,
+            about: about.to_owned(),
+        };
+        self.tx.put_due(due_ms(at), id, &to_json(&reminder)?).await
+    }
+
+    pub async fn delete_due(&mut self, at: Timestamp, id: &[u8; 16]) -> Result<(), BarrierError> {
+        self.tx.delete_due(due_ms(at), id).await
+    }
+
     /// Tells subscribers of a change, once it is committed: the path as clients know it, what was done,
     /// and the newest version after it.
     pub fn announce(&mut self, path: &str, what: &'static str, version: u64) {
@@ -147,6 +175,11 @@ impl<'t> View<'t> {
     ) -> Result<Vec<String>, BarrierError> {
         self.tx.page(self.mount, directory, cursor).await
     }
+}
+
+/// The first millisecond at which it is past.
+fn due_ms(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millisecond()).unwrap_or(0) + 1
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, BarrierError> {

@@ -21,9 +21,10 @@ use super::reply::{Data, Reply};
 use super::request::{Request, Verb};
 use super::unsealed::Unsealed;
 use super::{Core, pipeline, revoke};
+use crate::barrier::Tx;
 
 const PATHS_MAX: usize = 128;
-const ATTEMPTS: u64 = 64;
+const ATTEMPTS: u32 = 4;
 
 /// A path, or one with a version.
 #[derive(Deserialize)]
@@ -145,25 +146,16 @@ async fn count_uses(
     Ok(caller)
 }
 
-/// Reads until nothing changed between the first and the last.
+/// Reads as if nobody wrote, and looks whether that was so; if it never is, from a snapshot.
 async fn at_one_moment(
     core: &Core,
     vault: &Unsealed,
     caller: &Caller,
     parts: &[Part],
 ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-    for attempt in 0..ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         let mut tx = vault.barrier.begin();
-        let mut outcomes = Vec::with_capacity(parts.len());
-        for part in parts {
-            outcomes.push(match part.counted {
-                true => {
-                    pipeline::read_in(core, vault, &part.resolved, &part.request, caller, &mut tx)
-                        .await
-                }
-                false => Err(Fault::BadToken),
-            });
-        }
+        let outcomes = each(core, vault, caller, parts, &mut tx).await;
         let conflict = outcomes
             .iter()
             .any(|outcome| matches!(outcome, Err(Fault::Conflict)));
@@ -171,9 +163,27 @@ async fn at_one_moment(
             return Ok(outcomes);
         }
         // The cache learns of a commit a moment after the engine: give it that moment.
-        tokio::time::sleep(Duration::from_millis(1 + attempt / 4)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Err(Fault::Internal("too many concurrent updates"))
+    let mut tx = vault.barrier.begin_frozen().await?;
+    Ok(each(core, vault, caller, parts, &mut tx).await)
+}
+
+async fn each(
+    core: &Core,
+    vault: &Unsealed,
+    caller: &Caller,
+    parts: &[Part],
+    tx: &mut Tx,
+) -> Vec<Result<Reply, Fault>> {
+    let mut outcomes = Vec::with_capacity(parts.len());
+    for part in parts {
+        outcomes.push(match part.counted {
+            true => pipeline::read_in(core, vault, &part.resolved, &part.request, caller, tx).await,
+            false => Err(Fault::BadToken),
+        });
+    }
+    outcomes
 }
 
 /// Values stay text. What is read here was asked for in `paths`, in that order.

@@ -283,6 +283,14 @@ impl Snapshot {
         }
     }
 
+    /// Like [`Storage::get`], as of this revision.
+    pub async fn get(&mut self, key: &[u8]) -> Result<Option<Item>, StoreError> {
+        // The first key after this one.
+        let after = [key, &[0]].concat();
+        let mut page = self.scan(key, &after, None, 1).await?;
+        Ok(page.items.pop())
+    }
+
     /// Whether each of these rows is found by its own key, as [`Storage::get`] looks for it.
     pub async fn finds(&mut self, keys: Vec<Bytes>) -> Result<bool, StoreError> {
         match &mut self.source {

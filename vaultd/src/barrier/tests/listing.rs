@@ -1,7 +1,9 @@
 //! Directories: they are there while something is in them.
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use super::super::Window;
 use super::{BarrierError, Bed, MOUNT};
 
 #[tokio::test]
@@ -132,10 +134,70 @@ async fn ten_thousand_names_come_sorted() {
     let names = bed.list("d").await.unwrap();
     println!("10,000 names listed in {:?}", begun.elapsed());
     assert_eq!(names.len(), 10_000);
+    let window = Window {
+        after: Some(names[5000].clone()),
+        limit: NonZeroUsize::new(100),
+    };
+    let begun = Instant::now();
+    let mut tx = bed.barrier.begin();
+    let page = tx.view(MOUNT).list_within("d", &window).await.unwrap();
+    println!("a page of them in {:?}", begun.elapsed());
+    assert_eq!(page, names[5001..5101]);
     assert!(names.is_sorted());
     let begun = Instant::now();
     assert!(bed.barrier.verify().await.unwrap().healthy());
     println!("20,000 rows verified in {:?}", begun.elapsed());
+}
+
+/// What is kept of a directory is what a fresh start reads, whatever came between.
+#[tokio::test]
+async fn a_kept_listing_follows_every_commit() {
+    let mut bed = Bed::new().await;
+    for round in 0..40_u32 {
+        for name in [round, round / 2, round * 7 % 11] {
+            match round % 3 {
+                0 => bed.put(&format!("d/{name}"), "1").await,
+                1 => bed.put(&format!("d/{name}/below"), "1").await,
+                _ => bed.delete(&format!("d/{name}")).await.unwrap(),
+            }
+            // Twice: once from the disk and then from what is kept.
+            assert_eq!(bed.list("d").await.unwrap(), bed.list("d").await.unwrap());
+        }
+        let kept = bed.list("d").await.unwrap();
+        if round % 10 == 9 {
+            bed.reopen().await;
+        }
+        assert_eq!(bed.list("d").await.unwrap(), kept);
+    }
+}
+
+#[tokio::test]
+async fn who_committed_a_name_finds_it_listed_while_others_list_and_commit() {
+    let bed = std::sync::Arc::new(Bed::new().await);
+    let tasks = (0..4).map(|task| {
+        let bed = std::sync::Arc::clone(&bed);
+        tokio::spawn(async move {
+            for number in 0..50 {
+                let name = format!("{task}-{number}");
+                loop {
+                    let mut tx = bed.barrier.begin();
+                    let put = tx.view(MOUNT).put(&format!("d/{name}"), &1).await;
+                    if put.is_ok() && tx.commit().await.is_ok() {
+                        break;
+                    }
+                }
+                assert!(bed.list("d").await.unwrap().contains(&name));
+                // Forgets what is kept: the next list reads while others commit.
+                if number % 5 == 0 {
+                    bed.barrier.verify().await.unwrap();
+                }
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(bed.list("d").await.unwrap().len(), 200);
 }
 
 #[tokio::test]

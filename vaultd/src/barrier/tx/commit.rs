@@ -36,6 +36,9 @@ impl Tx {
     /// True if what was read is of several moments: what looks damaged then need not be. Asks the
     /// engine, since the cache learns the rows of one commit one after another.
     pub async fn is_mixed(&self) -> Result<bool, BarrierError> {
+        if self.frozen.is_some() {
+            return Ok(false);
+        }
         let storage = &self.barrier.shared().storage;
         for (key, rev) in &self.reads {
             if storage.get(key).await?.map_or(0, |item| item.rev) != *rev {
@@ -47,7 +50,7 @@ impl Tx {
 
     /// Makes the writes durable, all or none.
     pub async fn commit(mut self) -> Result<(), BarrierError> {
-        if self.writes.is_empty() {
+        if self.writes.is_empty() && self.changes.is_empty() {
             return self.validate().await;
         }
         let shared = self.shared();

@@ -22,6 +22,13 @@ impl Window {
     }
 }
 
+/// As what an entry is listed: a name may be both a value and a directory.
+pub fn shown(name: &str, flags: u8) -> impl Iterator<Item = String> {
+    let directory = (flags & DIRECTORY != 0).then(|| format!("{name}/"));
+    let value = (flags & LEAF != 0).then(|| name.to_owned());
+    directory.into_iter().chain(value)
+}
+
 /// Takes names in any order.
 pub struct Gather<'w> {
     window: &'w Window,
@@ -49,14 +56,8 @@ impl Gather<'_> {
         }
     }
 
-    /// An entry of a directory; a name may be both a value and a directory.
-    pub(super) fn add_entry(&mut self, name: String, flags: u8) {
-        if flags & DIRECTORY != 0 {
-            self.add(format!("{name}/"));
-        }
-        if flags & LEAF != 0 {
-            self.add(name);
-        }
+    pub(super) fn add_entry(&mut self, name: &str, flags: u8) {
+        shown(name, flags).for_each(|name| self.add(name));
     }
 
     /// False if neither the name nor a directory of this name can be in the window.
@@ -93,7 +94,7 @@ mod tests {
             let mut all = Vec::new();
             for (name, flags) in &names {
                 if found.wants(name) {
-                    found.add_entry(name.clone(), *flags);
+                    found.add_entry(name, *flags);
                 }
                 all.extend((flags & DIRECTORY != 0).then(|| format!("{name}/")));
                 all.extend((flags & LEAF != 0).then(|| name.clone()));
