@@ -22,12 +22,24 @@ pub struct Changes {
 pub struct Change {
     /// With a slash at its end.
     pub mount: String,
-    /// In the mount.
+    /// In the mount; empty if the mount as a whole came or went.
     pub path: String,
-    /// `write`, `delete`, `undelete`, `destroy`, `metadata-write` or `metadata-delete`.
+    /// `write`, `delete` (also by time), `undelete`, `destroy`, `metadata-write` or
+    /// `metadata-delete`; `mount` or `unmount` of a whole mount.
     pub operation: String,
     /// The newest version after it; 0 where there are none.
     pub version: u64,
+}
+
+impl Change {
+    /// Whether the secret at this path of the API, without the engine's own part of it, such as
+    /// `secret/app`, may be another one now.
+    pub fn concerns(&self, whole: &str) -> bool {
+        match whole.strip_prefix(&self.mount) {
+            Some(rest) => self.path.is_empty() || rest == self.path,
+            None => false,
+        }
+    }
 }
 
 impl Client {

@@ -41,6 +41,17 @@ impl Client {
         }
     }
 
+    /// Renews the token in the background as long as the client lives, for a client that
+    /// [`Builder::build`] gave. [`Builder::connect`] does it by itself.
+    ///
+    /// # Errors
+    /// The token is not accepted, or the server cannot be asked about it.
+    pub async fn stay_logged_in(&self) -> Result<(), Error> {
+        self.establish().await?;
+        self.keep_alive();
+        Ok(())
+    }
+
     async fn adopt_token(&self) -> Result<(), Error> {
         match self.lookup_self().await {
             Ok(token) => {

@@ -12,7 +12,7 @@ use crate::problem::{Cause, Problem};
 use crate::secrets::{Found, SecretRef, Secrets, fill};
 use crate::typed::harmless;
 use crate::wipe::Wiped;
-use crate::{Call, Client, Error};
+use crate::{Call, Change, Client, Error};
 
 /// Requests in flight at a time.
 const AT_ONCE: usize = 8;
@@ -35,13 +35,11 @@ impl<T> Deref for Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    /// Whether this secret is among those that were read, found or not.
-    pub(crate) fn is_from(&self, mount: &str, path: &str) -> bool {
-        let trimmed = |text: &str| text.trim_matches('/').to_owned();
-        let (mount, path) = (trimmed(mount), trimmed(path));
+    /// Whether it is about a secret that was read, found or not.
+    pub(crate) fn is_touched_by(&self, change: &Change) -> bool {
         self.stamps
             .keys()
-            .any(|place| trimmed(&place.mount) == mount && trimmed(&place.path) == path)
+            .any(|place| change.concerns(join(&[&place.mount, &place.path]).trim_end_matches('/')))
     }
 }
 

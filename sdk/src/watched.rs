@@ -127,7 +127,7 @@ async fn until_changed<T>(
     loop {
         let changes = client.changes(cursor, WAIT).await?;
         *cursor = changes.cursor;
-        let ours = |change: &Change| loaded.is_from(&change.mount, &change.path);
+        let ours = |change: &Change| loaded.is_touched_by(change);
         if changes.events.iter().any(ours) {
             return Ok(());
         }

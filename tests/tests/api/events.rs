@@ -204,6 +204,82 @@ fn each_kind_of_change_is_told_and_refused_ones_are_not() {
     assert_eq!(answer.data()["events"].as_array().unwrap().len(), 2);
 }
 
+/// Waits for one event more behind a cursor.
+fn next(vault: &Vault, token: &str, cursor: &str) -> (Vec<String>, String) {
+    let answer = poll(vault, token, cursor, 30).expect(200);
+    let events = answer.data()["events"].as_array().unwrap();
+    (told(events), text(&answer.data()["cursor"]))
+}
+
+#[test]
+fn a_version_that_deletes_itself_is_told_once_and_a_rewritten_one_later() {
+    let vault = prepared();
+    let limit = json!({"delete_version_after": "2s"});
+    for path in ["a", "b", "gone"] {
+        let metadata = format!("kv/metadata/{path}");
+        vault.root("POST", &metadata, limit.clone()).expect(204);
+        write(&vault, path);
+    }
+    vault
+        .root("DELETE", "kv/metadata/gone", Value::Null)
+        .expect(204);
+    vault
+        .root("POST", "kv/destroy/b", json!({"versions": [1]}))
+        .expect(204);
+    let start = cursor(&vault, &vault.root);
+    let (first, at) = next(&vault, &vault.root, &start);
+    assert_eq!(first, ["delete kv/a 1"]);
+    // Whoever reads then finds it deleted.
+    vault.root("GET", "kv/data/a", Value::Null).expect(404);
+    for number in [2, 3] {
+        write(&vault, "a");
+        let (events, _) = next(&vault, &vault.root, &at);
+        assert_eq!(events.last().unwrap(), &format!("write kv/a {number}"));
+    }
+    // Each of the two has its own time.
+    thread::sleep(Duration::from_secs(4));
+    let (events, _) = drain(&vault, &vault.root, &at);
+    let deletions = told(&events);
+    let deletions: Vec<_> = deletions.iter().filter(|e| e.starts_with("del")).collect();
+    assert!(
+        !deletions.is_empty() && deletions.iter().all(|event| **event == "delete kv/a 3"),
+        "{deletions:?}"
+    );
+    vault.root("GET", "kv/data/a", Value::Null).expect(404);
+}
+
+#[test]
+fn a_mount_that_goes_or_moves_is_told_to_those_with_rules_below_it() {
+    let vault = prepared();
+    write(&vault, "app/x");
+    let rules = |path: &str| format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
+    let app = token_with(&vault, "app", &rules("kv/data/app/*"));
+    let other = token_with(&vault, "other", &rules("secret/*"));
+    let start = cursor(&vault, &app);
+    let moved = json!({"from": "kv", "to": "new"});
+    vault.root("POST", "sys/remount", moved).expect(200);
+    let (first, at) = next(&vault, &app, &start);
+    assert_eq!(first, ["unmount kv/ 0"]);
+    vault
+        .root("POST", "sys/remount", json!({"from": "new", "to": "kv"}))
+        .expect(200);
+    let (second, at) = next(&vault, &app, &at);
+    assert_eq!(second, ["mount kv/ 0"]);
+    vault
+        .call("GET", "kv/data/app/x", Some(&app), None)
+        .expect(200);
+    vault
+        .root("DELETE", "sys/mounts/kv", Value::Null)
+        .expect(204);
+    assert_eq!(next(&vault, &app, &at).0, ["unmount kv/ 0"]);
+    assert_eq!(told(&drain(&vault, &other, &start).0), Vec::<String>::new());
+    assert_eq!(drain(&vault, &vault.root, &start).0.len(), 5);
+    // Somebody who asks for a part of the mount hears of the whole.
+    let below = format!("sys/events/subscribe/kv?cursor={start}&wait=0&prefix=kv/app/");
+    let below = vault.call("GET", &below, Some(&app), None).expect(200);
+    assert_eq!(below.data()["events"].as_array().unwrap().len(), 3);
+}
+
 #[test]
 fn only_those_who_may_read_hear_of_it_and_only_as_long_as_they_may() {
     let vault = prepared();

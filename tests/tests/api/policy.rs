@@ -258,6 +258,44 @@ fn the_preflight_needs_a_token_and_a_rule_below_the_mount() {
 }
 
 #[test]
+fn without_a_token_only_mounts_for_everybody_are_shown() {
+    let vault = prepared();
+    let list = |token: Option<&str>| vault.call("GET", "sys/internal/ui/mounts", token, None);
+    let nothing = list(None).expect(200);
+    assert_eq!(*nothing.data(), json!({"secret": {}, "auth": {}}));
+    let body = json!({"type": "userpass", "description": "people", "config": {"listing_visibility": "unauth"}});
+    vault.root("POST", "sys/auth/people", body).expect(204);
+    vault
+        .root(
+            "POST",
+            "sys/auth/machines",
+            json!({"type": "approle", "config": {"listing_visibility": "hidden"}}),
+        )
+        .expect(204);
+    let shown = list(None).expect(200);
+    let people = json!({"people/": {"type": "userpass", "description": "people", "options": null}});
+    assert_eq!(*shown.data(), json!({"secret": {}, "auth": people}));
+    // With a token, all of what it may see, and all about it; with a wrong one, nothing.
+    let reader = token_with(
+        &vault,
+        "reader",
+        r#"path "kv/a" { capabilities = ["read"] }"#,
+    );
+    let seen = list(Some(&reader)).expect(200);
+    let names = |of: &str| {
+        let seen = seen.data()[of].as_object().unwrap();
+        seen.keys().map(String::as_str).collect::<Vec<_>>()
+    };
+    assert!(names("secret").contains(&"kv/") && !names("secret").contains(&"identity/"));
+    assert!(names("auth").contains(&"people/") && !names("auth").contains(&"machines/"));
+    assert!(seen.data()["auth"]["people/"]["accessor"].is_string());
+    list(Some("hvs.unknown")).expect(403);
+    vault
+        .call("GET", "sys/internal/ui/mounts/people", None, None)
+        .expect(403);
+}
+
+#[test]
 fn a_rule_whose_template_has_no_value_is_left_out() {
     let vault = prepared();
     let templated = token_with(

@@ -9,7 +9,7 @@ use vault_sdk::{Client, SecretString, Secrets};
 use vault_tests::process::until;
 use vault_tests::{Process, Vault, program};
 
-use crate::setup::{quick, token_with};
+use crate::setup::{quick, token, token_with};
 
 fn put(vault: &Vault, path: &str, value: &str) {
     vault
@@ -79,6 +79,88 @@ fn a_changed_secret_restarts_or_signals_the_command() {
     signalled.signal(Signal::TERM);
     let ended = until(Duration::from_secs(60), || signalled.ended()).unwrap();
     assert_eq!(ended.code(), Some(0));
+}
+
+#[test]
+fn a_watching_command_outlives_the_first_life_of_its_token() {
+    let vault = quick();
+    let body = json!({"type": "kv", "options": {"version": "2"}});
+    vault.root("POST", "sys/mounts/kv", body).expect(204);
+    put(&vault, "app", "one");
+    let rules = r#"path "kv/data/app" { capabilities = ["read"] }"#;
+    token_with(&vault, "app", rules);
+    let short = token(&vault, json!({"policies": ["app"], "ttl": "6s"}));
+    let dir = tempfile::tempdir().unwrap();
+    let script = "echo it is $WORD; exec sleep 300";
+    let command = run(&vault, &short, dir.path(), "--watch", script);
+    says(&command, "it is one");
+    std::thread::sleep(Duration::from_secs(8));
+    put(&vault, "app", "two");
+    says(&command, "it is two");
+    assert!(!command.log().contains("warning"), "{}", command.log());
+    // When nothing can be renewed any more, that is said.
+    let revoke = json!({ "token": short });
+    vault.root("POST", "auth/token/revoke", revoke).expect(204);
+    says(&command, "warning");
+}
+
+#[derive(Secrets)]
+#[secrets(mount = "kv", path = "app")]
+struct Maybe {
+    #[secret(key = "WORD", optional)]
+    word: Option<SecretString>,
+}
+
+#[test]
+fn the_sdk_and_a_command_follow_time_and_the_mount() {
+    let vault = quick();
+    let body = json!({"type": "kv", "options": {"version": "2"}});
+    vault.root("POST", "sys/mounts/kv", body).expect(204);
+    put(&vault, "app", "one");
+    let rules = r#"path "kv/*" { capabilities = ["read"] }"#;
+    let app = token_with(&vault, "app", rules);
+    let dir = tempfile::tempdir().unwrap();
+    let command = run(
+        &vault,
+        &app,
+        dir.path(),
+        "--watch",
+        "echo it is $WORD; exec sleep 300",
+    );
+    says(&command, "it is one");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = Client::builder().addr(&vault.addr).token(app.as_str());
+        let client = client.build().unwrap();
+        let hour = Duration::from_secs(3600);
+        let mut live = client.watch::<Maybe>(hour).await.unwrap();
+        let mut next = async || {
+            let fresh = tokio::time::timeout(Duration::from_secs(60), live.changed()).await;
+            let fresh = fresh.unwrap();
+            fresh.word.as_ref().map(|word| word.expose().to_owned())
+        };
+        let limit = json!({"delete_version_after": "1s"});
+        vault.root("POST", "kv/metadata/app", limit).expect(204);
+        put(&vault, "app", "two");
+        assert_eq!(next().await.as_deref(), Some("two"));
+        assert_eq!(next().await, None);
+        says(&command, "the command keeps what it has");
+        let limit = json!({"delete_version_after": "0s"});
+        vault.root("POST", "kv/metadata/app", limit).expect(204);
+        put(&vault, "app", "three");
+        assert_eq!(next().await.as_deref(), Some("three"));
+        says(&command, "it is three");
+        let moved = json!({"from": "kv", "to": "away"});
+        vault.root("POST", "sys/remount", moved).expect(200);
+        assert_eq!(next().await, None);
+        let back = json!({"from": "away", "to": "kv"});
+        vault.root("POST", "sys/remount", back).expect(200);
+        assert_eq!(next().await.as_deref(), Some("three"));
+    });
 }
 
 #[derive(Secrets)]

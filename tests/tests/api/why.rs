@@ -166,6 +166,48 @@ fn others_learn_only_what_they_may_see() {
 }
 
 #[test]
+fn rules_with_an_entity_in_them_explain_anothers_refusal() {
+    let vault = prepared();
+    vault
+        .root("POST", "sys/auth/people", json!({"type": "userpass"}))
+        .expect(204);
+    let user = json!({"password": "correct horse", "token_policies": ["own"]});
+    vault
+        .root("POST", "auth/people/users/ann", user)
+        .expect(204);
+    policy(
+        &vault,
+        "own",
+        r#"path "kv/{{identity.entity.id}}/x" { capabilities = ["read"] }"#,
+    );
+    let password = json!({"password": "correct horse"});
+    let login = vault
+        .call("POST", "auth/people/login/ann", None, Some(&password))
+        .expect(200);
+    let of = |name: &str| login.body["auth"][name].as_str().unwrap().to_owned();
+    let (ann, entity) = (of("client_token"), of("entity_id"));
+    let path = format!("kv/{entity}/x");
+    let id = refused(vault.call("DELETE", &path, Some(&ann), None));
+    let told = why(&vault, &vault.root, &id).expect(200);
+    assert_eq!(told.data()["rule"]["path"], json!(path));
+    assert_eq!(
+        told.data()["reason"],
+        "the rule does not grant the capability"
+    );
+    // Who may not know the entity does not learn its values from the rule.
+    let rules = r#"path "sys/why/*" { capabilities = ["read"] }
+path "sys/policies/acl/*" { capabilities = ["read"] }
+path "kv/*" { capabilities = ["list"] }"#;
+    let asker = token_with(&vault, "asker", rules);
+    let told = why(&vault, &asker, &id).expect(200);
+    assert_eq!(told.data()["rule"], Value::Null);
+    let more = format!("{rules}\npath \"identity/entity/id/*\" {{ capabilities = [\"read\"] }}");
+    policy(&vault, "asker", &more);
+    let told = why(&vault, &asker, &id).expect(200);
+    assert_eq!(told.data()["rule"]["path"], json!(path));
+}
+
+#[test]
 fn a_flood_without_a_token_pushes_out_no_refusal_of_a_caller() {
     let vault = prepared();
     let app = token_with(&vault, "app", r#"path "kv/b" { capabilities = ["read"] }"#);

@@ -14,9 +14,6 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visito
 use serde_json::{Map, Value};
 use vault_crypto::Prf;
 
-/// As what `serde_json` hands on a number that is no 64-bit one: an object with this name alone.
-const NUMBER: &str = "$serde_json::private::Number";
-
 /// Written as it is. Not for anything that a caller could have put a secret into.
 #[derive(Clone, Copy)]
 pub struct Public<T>(pub T);
@@ -60,6 +57,8 @@ pub enum Data<'a> {
 /// Hashing leaf by leaf multiplies the size of `[1,1,1,…]` by forty: larger data is hashed
 /// as a whole.
 const MAX_DATA: usize = 1 << 20;
+/// As what `serde_json` hands on a number that is no 64-bit one: an object with this name alone.
+const NUMBER: &str = "$serde_json::private::Number";
 
 /// Writes one record.
 pub(super) struct Record<'p> {

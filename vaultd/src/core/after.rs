@@ -24,8 +24,9 @@ pub async fn carry_out(
         Some(After::Policies) => vault.policies_changed(),
         Some(After::Groups) => vault.memberships.changed(),
         Some(After::DeleteEntities(ids)) => identity::delete_all(vault, &ids).await?,
-        Some(After::Mounts { purge }) => {
+        Some(After::Mounts { purge, told }) => {
             vault.reload_mounts().await?;
+            tell(vault, &told).await?;
             if let Some(number) = purge {
                 purge_mount(vault, number).await?;
             }
@@ -57,6 +58,16 @@ pub async fn carry_out(
         }
     }
     Ok(reply)
+}
+
+/// Subscribers hear of a mount once requests find the new table: whoever reads again then reads right.
+async fn tell(vault: &Unsealed, told: &[(String, &'static str)]) -> Result<(), Fault> {
+    committed!(vault, |tx| {
+        let mut view = tx.view(mount::reserved::MOUNTS);
+        told.iter()
+            .for_each(|(path, what)| view.announce(path, what, 0));
+        Ok(())
+    })
 }
 
 /// Revokes every token that a login mount issued.

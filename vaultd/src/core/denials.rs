@@ -36,6 +36,8 @@ pub struct Denial {
 pub struct Asked {
     /// Fingerprint of the token.
     pub caller: Arc<str>,
+    /// Empty without one.
+    pub entity: String,
     pub capability: Capability,
     pub sudo_needed: bool,
     pub wrap_ttl: Option<Duration>,
@@ -89,6 +91,7 @@ impl Denials {
         let told = explain(&caller.acl, &ask);
         let asked = Asked {
             caller: Arc::clone(&caller.id),
+            entity: caller.token.entity_id.clone(),
             capability: operation,
             sudo_needed: ask.sudo_needed,
             wrap_ttl: ask.wrap_ttl,

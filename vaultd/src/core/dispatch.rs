@@ -19,7 +19,7 @@ use crate::auth::{approle, cert, github, jwt, kubernetes, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
 
-pub use upkeep::{renewed, tidy};
+pub use upkeep::{remind, renewed, tidy};
 
 /// One operation of one engine or method.
 #[derive(Clone, Copy)]

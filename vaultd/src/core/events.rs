@@ -3,9 +3,9 @@
 //!
 //! Promises: whoever goes on from the cursor of the last answer gets each change that it may read
 //! exactly once, or is told that the cursor is too old; a change is told only if the token may read
-//! the secret, or its metadata, at the moment of the answer; nobody waits past sealing, nor past the
-//! end of the token. Not promised: a change that time makes, such as `delete_version_after`; changes
-//! of a mount as a whole; a cursor that outlives sealing.
+//! the secret, or its metadata, at the moment of the answer, and of a mount as a whole only to those
+//! who have a rule below it; nobody waits past sealing, nor past the end of the token. What time makes,
+//! such as `delete_version_after`, is told within seconds. Not promised: a cursor that outlives sealing.
 
 use std::time::Duration;
 
@@ -102,7 +102,10 @@ fn show(
     number: u64,
     change: Change,
 ) -> Option<Value> {
-    // A mount that is gone tells nothing any more.
+    if change.mount == reserved::MOUNTS {
+        return show_mount(vault, acl, prefix, number, &change);
+    }
+    // A mount that is gone tells nothing any more but that.
     let mount = mounts.by_number(change.mount)?;
     let whole = format!("{}{}", mount.path, change.path);
     (whole.starts_with(prefix) && may_read(acl, mount, &change.path)).then(|| {
@@ -122,6 +125,26 @@ fn show_token(vault: &Unsealed, number: u64, change: Change) -> Option<Value> {
             "cursor": format(vault, number),
             "accessor": change.path,
             "operation": change.what,
+        })
+    })
+}
+
+/// A mount came or went: what is followed in it may have changed.
+fn show_mount(
+    vault: &Unsealed,
+    acl: &Acl,
+    prefix: &str,
+    number: u64,
+    change: &Change,
+) -> Option<Value> {
+    let is_asked = change.path.starts_with(prefix) || prefix.starts_with(&change.path);
+    (is_asked && acl.any_under(&change.path)).then(|| {
+        json!({
+            "cursor": format(vault, number),
+            "mount": change.path,
+            "path": "",
+            "operation": change.what,
+            "version": change.version,
         })
     })
 }

@@ -4,12 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::Core;
+use super::dispatch;
 use super::fault::Fault;
 use super::retry::committed;
 use super::revoke::revoke_all;
 use super::token::DueToken;
 use super::unsealed::Unsealed;
+use crate::barrier::{Due, Reminder};
 
 const TICK: Duration = Duration::from_millis(500);
 /// Between two batches when there is more: requests come first.
@@ -31,7 +35,19 @@ pub async fn run(core: Arc<Core>) {
     }
 }
 
-/// Revokes what is due, a bounded number at a time; true if there may be more.
+/// A mount that is gone, or that asked for another time since, need not be reminded.
+async fn remind(core: &Core, vault: &Unsealed, due: &Due, reminder: Reminder) -> Result<(), Fault> {
+    let (now, mounts) = ((core.clock)(), vault.mounts.load_full());
+    committed!(vault, |tx| {
+        tx.delete_due(due.at_ms, &due.id).await?;
+        match mounts.by_number(reminder.mount) {
+            Some(mount) => dispatch::remind(mount, &reminder.about, now, tx).await,
+            None => Ok(()),
+        }
+    })
+}
+
+/// Ends what is due, a bounded number at a time; true if there may be more.
 async fn end_some(core: &Core, vault: &Unsealed) -> Result<bool, Fault> {
     let now = u64::try_from((core.clock)().as_millisecond()).unwrap_or(0);
     let due = vault.barrier.due(now, BATCH).await?;
@@ -41,6 +57,11 @@ async fn end_some(core: &Core, vault: &Unsealed) -> Result<bool, Fault> {
         .filter_map(|due| token(&due.payload).map(|due| due.token))
         .collect();
     revoke_all(vault, &ids).await?;
+    let reminders = due.iter().filter_map(|due| {
+        let reminder = serde_json::from_slice::<Reminder>(&due.payload).ok()?;
+        Some(remind(core, vault, due, reminder))
+    });
+    try_join_all(reminders).await?;
     // A due time whose token is gone already would stay forever.
     let left = vault.barrier.due(now, BATCH).await?;
     let stale: Vec<_> = left

@@ -33,9 +33,11 @@ pub struct LeaseInfo {
 /// Effects on what lives in memory, after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
-    /// The mount table changed; this mount's data goes, if any.
+    /// The mount table changed; this mount's data goes, if any. Subscribers are told what happened
+    /// to which path.
     Mounts {
         purge: Option<u64>,
+        told: Vec<(String, &'static str)>,
     },
     Policies,
     /// Some group changed.

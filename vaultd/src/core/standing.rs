@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 
 use super::fault::Fault;
-use super::identity::{self, Entity, Variables};
+use super::identity::{self, Entity, Membership, Variables};
 use super::token::Token;
 use super::unsealed::Unsealed;
 use crate::policy::{Acl, NoTemplates, Policy, PolicyName};
@@ -171,15 +171,7 @@ impl Unsealed {
         let names = all(token.policies.iter().chain(&added).cloned());
         let acl = match token.is_root() {
             true => Arc::new(Acl::root()),
-            false => {
-                let shared = self.shared(&names, now).await?;
-                let variables = Variables {
-                    entity: &entity,
-                    groups: membership.all().collect(),
-                };
-                let templated = shared.templated.iter().map(Arc::as_ref);
-                Acl::personal(&shared.acl, templated, &variables, now)
-            }
+            false => personal(&*self.shared(&names, now).await?, &entity, &membership, now),
         };
         Ok(Arc::new(Standing {
             acl,
@@ -192,6 +184,21 @@ impl Unsealed {
         }))
     }
 
+    /// The rules of a set of policies, those too that say something else to each entity.
+    pub async fn acl_of(
+        &self,
+        names: &[PolicyName],
+        entity: &Entity,
+        now: Timestamp,
+    ) -> Result<Arc<Acl>, Fault> {
+        if names.iter().any(PolicyName::is_root) {
+            return Ok(Arc::new(Acl::root()));
+        }
+        let known = self.memberships.groups(&self.barrier).await?;
+        let shared = self.shared(names, now).await?;
+        Ok(personal(&shared, entity, &known.of_entity(entity), now))
+    }
+
     pub fn policies_changed(&self) {
         let mut kept = self
             .standings
@@ -201,6 +208,15 @@ impl Unsealed {
         self.standings.changes.fetch_add(1, Ordering::AcqRel);
         kept.clear();
     }
+}
+
+fn personal(shared: &Shared, entity: &Entity, membership: &Membership, now: Timestamp) -> Arc<Acl> {
+    let variables = Variables {
+        entity,
+        groups: membership.all().collect(),
+    };
+    let templated = shared.templated.iter().map(Arc::as_ref);
+    Acl::personal(&shared.acl, templated, &variables, now)
 }
 
 impl Standings {

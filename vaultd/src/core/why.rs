@@ -1,9 +1,12 @@
 //! `sys/why/:id`: a refusal explained by the policies as they are now.
 //!
 //! A caller may ask about what its own token was refused, and learns nothing that
-//! `resultant-acl` would not tell it. About others a policy for `sys/why/:id` is needed; then policies
-//! and paths are shown as far as the caller may read them, with `sudo` all of them. An id that is
+//! `resultant-acl` would not tell it. About others a policy for `sys/why/:id` is needed; then policies,
+//! paths, and rules with the entity's own values are shown as far as the caller may read them, with
+//! `sudo` all of them. An id that is
 //! unknown and one that may not be asked about look the same.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -11,9 +14,10 @@ use super::caller::Caller;
 use super::context::Ctx;
 use super::denials::{Asked, Denial, digests};
 use super::fault::Fault;
+use super::identity;
 use super::reply::Reply;
 use super::unsealed::Unsealed;
-use crate::policy::{Ask, Capability, PolicyName, Reason, document, explain};
+use crate::policy::{Acl, Ask, Capability, PolicyName, Reason, document, explain};
 
 const UNKNOWN: &str = "no refusal with this id is known to you: it is of another token, of before the \
      last unsealing, too old, or was no refusal";
@@ -38,6 +42,11 @@ struct Sight<'a> {
 impl Sight<'_> {
     fn policy(&self, name: &PolicyName) -> bool {
         let path = format!("sys/policies/acl/{name}");
+        self.everything || self.allows(&path, Capability::Read)
+    }
+
+    fn entity(&self, id: &str) -> bool {
+        let path = format!("identity/entity/id/{id}");
         self.everything || self.allows(&path, Capability::Read)
     }
 
@@ -113,8 +122,8 @@ async fn refused_by_policy(
         .map(|(name, _)| name.clone())
         .collect();
     let acl = match sight.own {
-        true => std::sync::Arc::clone(&sight.caller.acl),
-        false => vault.acl(&names, ctx.now()).await?,
+        true => Arc::clone(&sight.caller.acl),
+        false => acl_of(vault, ctx, asked, &names, sight).await?,
     };
     let now = digests(vault, &names).await?;
     let changed: Vec<&str> = now
@@ -148,6 +157,23 @@ async fn refused_by_policy(
         }
     }
     Ok(told)
+}
+
+/// The rules of another's token; those that name its entity only for who may know that one.
+async fn acl_of(
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    asked: &Asked,
+    names: &[PolicyName],
+    sight: &Sight<'_>,
+) -> Result<Arc<Acl>, Fault> {
+    if !asked.entity.is_empty() && sight.entity(&asked.entity) {
+        let entity = identity::current(&vault.barrier, &asked.entity).await?;
+        if let Some(entity) = entity {
+            return vault.acl_of(names, &entity, ctx.now()).await;
+        }
+    }
+    vault.acl(names, ctx.now()).await
 }
 
 fn about_parameters(reason: Reason) -> bool {

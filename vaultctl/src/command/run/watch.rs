@@ -3,7 +3,7 @@
 //! Promises: signals for this process reach the command; its exit code is ours; while the server
 //! cannot be reached, or a secret is missing, the command runs on as it is. Not promised: that a
 //! signalled command sees new values in its environment, which nobody can change from outside; that
-//! the token outlives its own end.
+//! the token outlives its longest life: it is renewed for as long as the server agrees.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
+use vault_sdk::{Event, Events};
 
 use super::child::{self, Signals};
 use super::{Args, as_start, read};
@@ -58,6 +59,10 @@ impl FromStr for Watch {
 type Variables = BTreeMap<OsString, OsString>;
 
 pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome {
+    if let Err(failure) = session.client.stay_logged_in().await {
+        eprintln!("warning: the token will not be renewed: {failure}");
+    }
+    tokio::spawn(warn_of_the_end(session.client.events()));
     // Before the first reading, so that no change is between the two.
     let mut cursor = session.client.changes_cursor().await.ok();
     let mut variables = variables(session, args).await.map_err(as_start)?;
@@ -90,6 +95,19 @@ pub(super) async fn run(session: &Session, args: &Args, watch: Watch) -> Outcome
 
 async fn variables(session: &Session, args: &Args) -> Outcome<Variables> {
     Ok(read(session, args).await?.environment.into_vars())
+}
+
+/// Once the token is gone, nothing is heard of changes any more.
+async fn warn_of_the_end(mut events: Events) {
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Degraded { cause, .. } => {
+                eprintln!("warning: the token could not be renewed: {cause}");
+            }
+            Event::Expired => eprintln!("warning: the token has ended: changes are not heard of"),
+            _ => {}
+        }
+    }
 }
 
 /// Waits until the variables are other ones.
@@ -131,8 +149,9 @@ async fn told(
         let changes = session.client.changes(at, WAIT).await?;
         *at = changes.cursor;
         let ours = |event: &vault_sdk::Change| {
-            let whole = format!("{}{}", event.mount, event.path);
-            references.iter().any(|reference| reference.path == whole)
+            references
+                .iter()
+                .any(|reference| event.concerns(&reference.path))
         };
         if changes.events.iter().any(ours) {
             return Ok(());

@@ -38,6 +38,14 @@ pub async fn renewed(
     found.map(Some).ok_or_else(|| Fault::invalid(gone))
 }
 
+/// The time came that a mount asked to be reminded of.
+pub async fn remind(mount: &Mount, about: &str, now: Timestamp, tx: &mut Tx) -> Result<(), Fault> {
+    match mount.kind {
+        Kind::Kv2 => kv2::due(&mut tx.view(mount.number), about, now).await,
+        _ => Ok(()),
+    }
+}
+
 /// Clears a little of what writes left for later; true if there is more.
 pub async fn tidy(
     mount: &Mount,

@@ -1,6 +1,8 @@
 //! `entity/merge`: several entities become one. Their aliases and groups go along, their policies
 //! and metadata do not; their ids lead to the one from then on, and so do their tokens.
 
+use std::collections::BTreeSet;
+
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -11,16 +13,18 @@ use super::store::{delete_entity, entity, put_entity};
 
 pub(super) async fn merge(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let body = ctx.body();
-    let from = body.list("from_entity_ids")?.unwrap_or_default();
+    let mut from = body.list("from_entity_ids")?.unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    from.retain(|id| seen.insert(id.clone()));
     let keep = body
         .list("conflicting_alias_ids_to_keep")?
         .unwrap_or_default();
     if from.is_empty() {
         return Err(Fault::invalid("missing entity ids to merge from"));
     }
-    if from.len() > 1 && !keep.is_empty() {
+    if from.len() > 1 && keep.len() > 1 {
         return Err(Fault::invalid(
-            "'conflicting_alias_ids_to_keep' goes with exactly one entity to merge from",
+            "aliases conflicts cannot be resolved with multiple from entity ids: merge one entity at a time",
         ));
     }
     let unknown = || Fault::invalid("entity id to merge to is invalid");

@@ -160,9 +160,20 @@ pub async fn enable(
     // What another transaction mounted meanwhile makes this one conflict: see `mount::store`.
     mount::store(&mut view, &new).await?;
     Ok(Reply {
-        after: Some(After::Mounts { purge: None }),
+        after: Some(After::Mounts {
+            purge: None,
+            told: told(&new, &path, "mount"),
+        }),
         ..Reply::none()
     })
+}
+
+/// Whoever follows secrets hears of the mounts that have some.
+fn told(mount: &Mount, path: &str, what: &'static str) -> Vec<(String, &'static str)> {
+    match mount.kind {
+        Kind::Kv1 | Kind::Kv2 => vec![(path.to_owned(), what)],
+        _ => Vec::new(),
+    }
 }
 
 fn refuse_taken(vault: &Unsealed, path: &str) -> Result<(), Fault> {
@@ -196,6 +207,7 @@ pub async fn disable(
     let after = match table {
         Table::Engines => After::Mounts {
             purge: Some(found.number),
+            told: told(found, &path, "unmount"),
         },
         Table::Methods => After::RevokeMount(found.number),
     };
@@ -228,12 +240,14 @@ pub async fn remount(vault: &Unsealed, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Rep
         ..(**found).clone()
     };
     let id = uuid_v4(ctx.random);
+    let mut told = told(found, &from, "unmount");
+    told.extend(self::told(found, &to, "mount"));
     let mut view = tx.view(reserved::MOUNTS);
     mount::store(&mut view, &moved).await?;
     view.put(&format!("moved/{id}"), &(from, to)).await?;
     let reply = Reply::json(json!({"migration_id": id})).top_level();
     Ok(Reply {
-        after: Some(After::Mounts { purge: None }),
+        after: Some(After::Mounts { purge: None, told }),
         ..reply
     })
 }

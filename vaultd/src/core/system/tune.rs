@@ -53,7 +53,10 @@ pub async fn write(
     }
     mount::store(&mut tx.view(reserved::MOUNTS), &tuned).await?;
     Ok(Reply {
-        after: Some(After::Mounts { purge: None }),
+        after: Some(After::Mounts {
+            purge: None,
+            told: Vec::new(),
+        }),
         ..Reply::none()
     })
 }

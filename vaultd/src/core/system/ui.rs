@@ -1,8 +1,10 @@
 //! Routes that clients ask before they do anything: which mount serves a path, and in which version.
-//! They need a token and no policy, and say nothing about mounts that the caller has no rule under.
+//! They ask no policy, and say nothing about mounts that the caller has no rule under, unless those
+//! are for everybody's eyes (`listing_visibility`), as a login page needs.
 
 use serde_json::{Map, Value, json};
 
+use crate::core::authenticate::authenticate;
 use crate::core::caller::Caller;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -14,27 +16,38 @@ fn caller<'a>(ctx: &Ctx<'a>) -> Result<&'a Caller, Fault> {
     ctx.caller.ok_or(Fault::BadToken)
 }
 
-fn visible(caller: &Caller, mount: &Mount) -> bool {
-    caller.is_root()
-        || mount.config.listing_visibility == "unauth"
-        || caller.acl.any_under(&mount.path)
+fn visible(caller: Option<&Caller>, mount: &Mount) -> bool {
+    mount.config.listing_visibility == "unauth"
+        || caller.is_some_and(|caller| caller.is_root() || caller.acl.any_under(&mount.path))
 }
 
-pub fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
-    let caller = caller(ctx)?;
+/// What everybody may know, and with a token what it may see. A token that is no good is refused.
+pub async fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+    let is_given = ctx.request.token.as_ref().is_some_and(|t| !t.is_empty());
+    let caller = match is_given {
+        true => Some(authenticate(vault, ctx.request).await?),
+        false => None,
+    };
     let (mut secret, mut auth) = (Map::new(), Map::new());
-    for mount in vault
-        .mounts
-        .load()
+    let mounts = vault.mounts.load_full();
+    for mount in mounts
         .iter()
-        .filter(|mount| visible(caller, mount))
+        .filter(|mount| visible(caller.as_ref(), mount))
     {
+        let shown = match &caller {
+            Some(_) => mount.show(),
+            None => json!({
+                "type": mount.kind.type_name(),
+                "description": mount.description,
+                "options": mount.options,
+            }),
+        };
         let table = if mount.kind.is_auth() {
             &mut auth
         } else {
             &mut secret
         };
-        table.insert(mount.name().to_owned(), mount.show());
+        table.insert(mount.name().to_owned(), shown);
     }
     Ok(Reply::json(json!({"secret": secret, "auth": auth})))
 }
@@ -47,7 +60,7 @@ pub fn mount(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     let found = mounts
         .resolve(&with_slash)
         .map(|(mount, _)| mount)
-        .filter(|mount| visible(caller, mount));
+        .filter(|mount| visible(Some(caller), mount));
     let mount = found.ok_or_else(|| {
         Fault::Forbidden(format!(
             "preflight capability check returned 403, please ensure client's policies grant access to path {with_slash:?}"

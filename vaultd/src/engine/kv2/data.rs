@@ -104,7 +104,9 @@ async fn append(
     // A number is given to one version only.
     view.put_new(&version_row(&metadata.id, number), &values)?;
     purge::few(view, &metadata.id, pruned).await?;
-    metadata.store(view, ctx.param("path"), "write").await?;
+    metadata
+        .store(view, ctx.param("path"), "write", ctx.now())
+        .await?;
     match shown {
         Some(shown) => Reply::of(&shown),
         None => Err(Fault::Internal("a version that was just added is missing")),

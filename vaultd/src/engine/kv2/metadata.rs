@@ -49,7 +49,7 @@ pub(super) async fn patch(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
 async fn save(ctx: &Ctx<'_>, view: &mut View<'_>, mut metadata: Metadata) -> Result<Reply, Fault> {
     metadata.updated = ctx.now();
     metadata
-        .store(view, ctx.param("path"), "metadata-write")
+        .store(view, ctx.param("path"), "metadata-write", ctx.now())
         .await?;
     overruled(ctx.body(), &Limits::of_engine(view).await?)
 }
@@ -67,15 +67,9 @@ fn overruled(body: &Body, engine: &Limits) -> Result<Reply, Fault> {
 pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let path = ctx.param("path");
     if let Some(metadata) = Metadata::load(view, path).await? {
-        view.delete(&metadata_row(path)).await?;
-        view.announce(path, "metadata-delete", 0);
-        purge::all(
-            view,
-            &metadata.id,
-            metadata.first()..metadata.current + 1,
-            path,
-        )
-        .await?;
+        let (id, values) = (metadata.id.clone(), metadata.first()..metadata.current + 1);
+        metadata.delete(view, path).await?;
+        purge::all(view, &id, values, path).await?;
     }
     Ok(Reply::none())
 }

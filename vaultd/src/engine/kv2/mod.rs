@@ -19,6 +19,7 @@ mod versions;
 pub use metadata::{children, known};
 pub use purge::tidy;
 pub use routes::{Call, ROWS};
+pub use versions::due;
 
 use crate::barrier::View;
 use crate::core::context::Ctx;

@@ -175,6 +175,9 @@ pub(super) struct Metadata {
     pub(super) limits: Limits,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) custom: BTreeMap<String, String>,
+    /// When the next version deletes itself, which subscribers are to hear of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) due: Option<Timestamp>,
 }
 
 /// The row of a secret's metadata.
@@ -203,6 +206,7 @@ impl Metadata {
             versions: Vec::new(),
             limits: Limits::default(),
             custom: BTreeMap::new(),
+            due: None,
         })
     }
 
@@ -228,13 +232,51 @@ impl Metadata {
 
     /// `what` is told to subscribers.
     pub(super) async fn store(
-        self,
+        mut self,
         view: &mut View<'_>,
         path: &str,
         what: &'static str,
+        now: Timestamp,
     ) -> Result<(), Fault> {
+        let coming = self.versions.iter().filter(|version| !version.destroyed);
+        let coming = coming.filter_map(|version| version.deletion);
+        self.set_due(view, path, coming.filter(|at| *at > now).min())
+            .await?;
         view.announce(path, what, self.current);
         Ok(view.put_shared(&metadata_row(path), self).await?)
+    }
+
+    async fn set_due(
+        &mut self,
+        view: &mut View<'_>,
+        path: &str,
+        due: Option<Timestamp>,
+    ) -> Result<(), Fault> {
+        if self.due != due {
+            let id = self.due_id();
+            if let Some(old) = std::mem::replace(&mut self.due, due) {
+                view.delete_due(old, &id).await?;
+            }
+            if let Some(new) = due {
+                view.put_due(new, &id, path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the secret, but not its values.
+    pub(super) async fn delete(mut self, view: &mut View<'_>, path: &str) -> Result<(), Fault> {
+        self.set_due(view, path, None).await?;
+        view.announce(path, "metadata-delete", 0);
+        Ok(view.delete(&metadata_row(path)).await?)
+    }
+
+    fn due_id(&self) -> [u8; 16] {
+        self.id
+            .as_bytes()
+            .first_chunk()
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Number of the oldest version that is kept; one above `current` if there is none.

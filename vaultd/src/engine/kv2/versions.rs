@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::model::{Limits, Metadata, version_row};
 use super::purge::CHUNK;
 use crate::barrier::View;
@@ -38,7 +40,9 @@ async fn mark_deleted(
             version.deletion = Some(ctx.now());
         }
     }
-    metadata.store(view, ctx.param("path"), "delete").await?;
+    metadata
+        .store(view, ctx.param("path"), "delete", ctx.now())
+        .await?;
     Ok(Reply::none())
 }
 
@@ -61,7 +65,9 @@ pub(super) async fn undelete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
             version.deletion = deletion;
         }
     }
-    metadata.store(view, ctx.param("path"), "undelete").await?;
+    metadata
+        .store(view, ctx.param("path"), "undelete", ctx.now())
+        .await?;
     Ok(Reply::none())
 }
 
@@ -88,8 +94,20 @@ pub(super) async fn destroy(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
         view.delete_unlisted(&version_row(&metadata.id, number))
             .await?;
     }
-    metadata.store(view, ctx.param("path"), "destroy").await?;
+    metadata
+        .store(view, ctx.param("path"), "destroy", ctx.now())
+        .await?;
     Ok(Reply::none())
+}
+
+/// The time came at which versions delete themselves.
+pub async fn due(view: &mut View<'_>, path: &str, now: Timestamp) -> Result<(), Fault> {
+    match Metadata::load(view, path).await? {
+        Some(metadata) if metadata.due.is_some_and(|at| at <= now) => {
+            metadata.store(view, path, "delete", now).await
+        }
+        _ => Ok(()),
+    }
 }
 
 fn given(ctx: &Ctx<'_>) -> Result<BTreeSet<u64>, Fault> {
