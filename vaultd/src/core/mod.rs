@@ -216,6 +216,6 @@ impl Core {
             return false;
         };
         matches!(dispatch::resolve(&vault.mounts.load(), request),
-            Resolved::Target(target) if target.access == Access::Open)
+            Resolved::Target(target) if matches!(target.access, Access::Open | Access::Anyone))
     }
 }

@@ -90,8 +90,11 @@ async fn identify(
     resolved: &Resolved,
     request: &Request,
 ) -> Result<Option<Caller>, Fault> {
-    if matches!(resolved, Resolved::Target(target) if target.access == Access::Open) {
-        return Ok(None);
+    if let Resolved::Target(target) = resolved {
+        let given = request.token.as_ref().is_some_and(|t| !t.is_empty());
+        if target.access == Access::Open || target.access == Access::Anyone && !given {
+            return Ok(None);
+        }
     }
     let caller = authenticate(vault, request).await?;
     match caller.token.num_uses {

@@ -12,6 +12,8 @@ pub enum Access {
     Sudo,
     /// A valid token; no policy is asked.
     AnyToken,
+    /// No token, or a valid one; no policy is asked.
+    Anyone,
     /// No token: logins and public keys.
     Open,
     /// No token, and it answers while sealed.

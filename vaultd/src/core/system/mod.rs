@@ -128,7 +128,7 @@ pub async fn run(
         Call::Capabilities => capabilities::of_token(vault, ctx).await,
         Call::CapabilitiesSelf => capabilities::of_self(ctx),
         Call::CapabilitiesAccessor => capabilities::of_accessor(vault, ctx, tx).await,
-        Call::UiMounts => Box::pin(ui::mounts(vault, ctx)).await,
+        Call::UiMounts => ui::mounts(vault, ctx),
         Call::UiMount => ui::mount(vault, ctx),
         Call::ResultantAcl => ui::resultant_acl(ctx),
         Call::WrappingWrap => wrapping::given(ctx.request),

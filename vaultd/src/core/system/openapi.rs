@@ -54,7 +54,7 @@ fn add(paths: &mut Map<String, Value>, mount: &Mount, row: &AnyRow) {
             .collect();
         entry.insert("parameters".into(), parameters.into());
     }
-    if matches!(row.access, Access::Open | Access::Sealed) {
+    if matches!(row.access, Access::Anyone | Access::Open | Access::Sealed) {
         entry.insert("x-vault-unauthenticated".into(), true.into());
     }
     if row.access == Access::Sudo {

@@ -227,7 +227,7 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Write, "capabilities", Call::Capabilities, "token path paths", "What a token may do at paths"),
     Row::new(Write, "capabilities-self", Call::CapabilitiesSelf, "token path paths", "What the calling token may do at paths"),
     Row::new(Write, "capabilities-accessor", Call::CapabilitiesAccessor, "accessor path paths", "What the token of an accessor may do at paths"),
-    Row::new(Read, "internal/ui/mounts", Call::UiMounts, "", "Mounts that the caller may see").access(Access::Open),
+    Row::new(Read, "internal/ui/mounts", Call::UiMounts, "", "Mounts that the caller may see").access(Access::Anyone),
     Row::new(Read, "internal/ui/mounts/{path..}", Call::UiMount, "", "The mount that serves a path").access(Access::AnyToken),
     Row::new(Read, "internal/ui/resultant-acl", Call::ResultantAcl, "", "The caller's rules, merged").access(Access::AnyToken),
     Row::new(Write, "wrapping/wrap", Call::WrappingWrap, "*", "Wrap what is given"),

@@ -4,7 +4,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::core::authenticate::authenticate;
 use crate::core::caller::Caller;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -21,20 +20,12 @@ fn visible(caller: Option<&Caller>, mount: &Mount) -> bool {
         || caller.is_some_and(|caller| caller.is_root() || caller.acl.any_under(&mount.path))
 }
 
-/// What everybody may know, and with a token what it may see. A token that is no good is refused.
-pub async fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
-    let is_given = ctx.request.token.as_ref().is_some_and(|t| !t.is_empty());
-    let caller = match is_given {
-        true => Some(authenticate(vault, ctx.request).await?),
-        false => None,
-    };
+/// What everybody may know, and with a token what it may see.
+pub fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     let (mut secret, mut auth) = (Map::new(), Map::new());
-    let mounts = vault.mounts.load_full();
-    for mount in mounts
-        .iter()
-        .filter(|mount| visible(caller.as_ref(), mount))
-    {
-        let shown = match &caller {
+    let mounts = vault.mounts.load();
+    for mount in mounts.iter().filter(|mount| visible(ctx.caller, mount)) {
+        let shown = match ctx.caller {
             Some(_) => mount.show(),
             None => json!({
                 "type": mount.kind.type_name(),
