@@ -9,6 +9,7 @@ mod envelope;
 pub mod kv2;
 pub mod mounts;
 pub mod path;
+pub mod receipt;
 pub mod seal;
 mod sensitive;
 pub mod token;

@@ -5,12 +5,22 @@ use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vault_proto::receipt::Signed;
 
 use crate::wipe::Wiped;
 use crate::{Call, Client, Error};
 
 /// Paths in one request; more are asked for in several, and are then of several moments.
 const AT_ONCE: usize = 128;
+
+/// What [`Client::read_many`] got.
+pub struct Many {
+    /// `data` of each path, or why not, in their order.
+    pub results: Vec<Result<Value, Error>>,
+    /// What was given out, signed by the server; one for every 128 paths. None if it was not asked for
+    /// or the server does not know of receipts.
+    pub receipts: Vec<Signed>,
+}
 
 /// What one path answered.
 #[derive(Deserialize)]
@@ -37,12 +47,17 @@ impl Client {
     /// What concerns all of them: no answer, no token, a sealed server.
     pub async fn read_many(
         &self,
-        wanted: &[Wanted],
-    ) -> Result<Option<Vec<Result<Value, Error>>>, Error> {
-        let results = self.batch(wanted).await?;
-        Ok(results.map(|results| {
-            let taken = results.into_iter().map(|result| result.map(Wiped::take));
-            taken.collect()
+        wanted: &[(String, Option<u64>)],
+        with_receipts: bool,
+    ) -> Result<Option<Many>, Error> {
+        let mut receipts = with_receipts.then(Vec::new);
+        let results = self.ask(wanted, &mut receipts).await?;
+        Ok(results.map(|results| Many {
+            results: results
+                .into_iter()
+                .map(|result| result.map(Wiped::take))
+                .collect(),
+            receipts: receipts.unwrap_or_default(),
         }))
     }
 
@@ -51,6 +66,15 @@ impl Client {
     pub(crate) async fn batch(
         &self,
         wanted: &[Wanted],
+    ) -> Result<Option<Vec<Result<Wiped, Error>>>, Error> {
+        self.ask(wanted, &mut None).await
+    }
+
+    /// Receipts are asked for if there is a place for them.
+    async fn ask(
+        &self,
+        wanted: &[Wanted],
+        receipts: &mut Option<Vec<Signed>>,
     ) -> Result<Option<Vec<Result<Wiped, Error>>>, Error> {
         let mut all = Vec::with_capacity(wanted.len());
         for chunk in wanted.chunks(AT_ONCE) {
@@ -64,7 +88,8 @@ impl Client {
                     None => path.as_str().into(),
                 })
                 .collect();
-            let call = Call::post("sys/batch", json!({ "paths": paths })).repeatable();
+            let body = json!({ "paths": paths, "receipt": receipts.is_some() });
+            let call = Call::post("sys/batch", body).repeatable();
             let mut answer = match self.data::<Value>(call).await {
                 Ok(answer) => Wiped::from(answer),
                 Err(failure) if unknown(&failure) => {
@@ -73,6 +98,10 @@ impl Client {
                 }
                 Err(failure) => return Err(failure),
             };
+            if let Some(receipts) = receipts {
+                let receipt = answer.get_mut("receipt").map(Value::take);
+                receipts.extend(receipt.and_then(|receipt| serde_json::from_value(receipt).ok()));
+            }
             let Some(Value::Array(results)) = answer.get_mut("results").map(Value::take) else {
                 return Ok(None);
             };

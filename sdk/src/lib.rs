@@ -51,6 +51,7 @@ mod typed;
 mod watched;
 mod wipe;
 
+pub use batch::Many;
 pub use builder::{Builder, Startup};
 pub use call::{Answer, Call, Ttl};
 pub use changes::{Change, Changes};

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     audit, auth, check, ci, completion, doctor, encrypt, export, get, import, inject, kv, lease,
-    login, operator, policy, raw, render, run, scan, search, secrets, server, token, whoami, why,
+    lock, login, operator, policy, raw, receipt, render, run, scan, search, secrets, server, token,
+    whoami, why,
 };
 use crate::output::Format;
 
@@ -23,7 +24,7 @@ Secrets
   get REF                  one value: vaultctl get secret/app#password
   run -s REF -- CMD        CMD with secrets in its environment; --ci-role --file --mask --watch
   export, inject, render   secrets for eval, .env, JSON, GitHub, systemd; in a template; in files
-  check                    may all of it be read?
+  check, lock, receipt     may all be read? pin versions; what a job was given, signed
   search TEXT              names in all mounts, as far as you may list
   read write patch delete list   any API path; unwrap opens a wrapping token
   encrypt decrypt import   values in git that only the server opens; .env JSON YAML SOPS GPG in
@@ -150,6 +151,11 @@ pub(crate) enum Command {
     Inject(inject::Args),
     /// Write the files of vault.toml, all or none, and reload what uses them
     Render(render::Args),
+    /// Pin the versions of what vault.toml refers to, in vault.lock
+    Lock(lock::Args),
+    /// What a job was given, signed by the server
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Whether all that is referred to may be read, without reading it [exit 0 yes, 2 no]
     Check(check::Args),
     /// Read any API path

@@ -14,11 +14,13 @@ pub(crate) mod inject;
 pub(crate) mod kv;
 pub(crate) mod leaked;
 pub(crate) mod lease;
+pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod mounts;
 pub(crate) mod operator;
 pub(crate) mod policy;
 pub(crate) mod raw;
+pub(crate) mod receipt;
 pub(crate) mod render;
 pub(crate) mod run;
 pub(crate) mod scan;
@@ -51,6 +53,8 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Export(args) => export::run(&session()?, args).await,
         Command::Inject(args) => inject::run(&session()?, args).await,
         Command::Render(args) => render::run(&session()?, args).await,
+        Command::Lock(args) => lock::run(&session()?, args).await,
+        Command::Receipt(command) => receipt::run(&output(globals, face)?, command),
         Command::Check(args) => check::run(&session()?, args).await,
         Command::Read(args) => raw::read(&session()?, args).await,
         Command::Write(args) => raw::write(&session()?, args).await,

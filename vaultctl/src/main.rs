@@ -12,6 +12,7 @@ mod encrypted_file;
 mod error;
 mod explanation;
 mod input;
+mod lock_file;
 mod manifest;
 mod mount;
 mod output;

@@ -4,6 +4,7 @@
 mod export;
 mod forge;
 mod job;
+mod locked;
 mod login;
 mod mask;
 mod run;

@@ -1,7 +1,7 @@
 //! `audit verify|tail|list|enable|disable`.
 
 mod tail;
-mod verify;
+pub(crate) mod verify;
 
 use serde_json::{Map, Value, json};
 use vault_sdk::Call;

@@ -19,17 +19,20 @@ pub(crate) mod inner;
 mod mask;
 mod supervise;
 mod terminal;
+mod versions;
 pub(crate) mod wanted;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::command::login;
 use crate::command::login::job::{self, Evidence};
 use crate::error::{Failure, Outcome, local, plain};
+use crate::manifest::Manifest;
 use crate::reference::Reference;
 use crate::session::Session;
 use environment::{Conflict, Environment};
@@ -51,6 +54,15 @@ pub(crate) struct Args {
     ci_path: String,
     #[command(flatten)]
     evidence: Evidence,
+    /// Also the [secrets] of this file: NAME = "MOUNT/PATH#KEY"
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// The versions in the lock file beside the manifest [default: vault.toml], not the newest
+    #[arg(long)]
+    locked: bool,
+    /// Write here which versions the command was given, signed by the server
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     /// Look up values like vault://… in the environment, too
     #[arg(long)]
     resolve_env: bool,
@@ -79,7 +91,7 @@ pub(crate) struct Args {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "restart",
-        conflicts_with_all = ["file", "mask", "revoke_on_exit", "ci_role"]
+        conflicts_with_all = ["file", "mask", "revoke_on_exit", "ci_role", "locked", "receipt"]
     )]
     watch: Option<watch::Watch>,
     /// The command and its arguments
@@ -160,17 +172,16 @@ async fn read(session: &Session, args: &Args) -> Outcome<Prepared> {
         wanted,
         literals,
         resolved_names,
-    } = args.selection.asked(args.resolve_env)?;
+    } = asked(args)?;
     if wanted.is_empty() && literals.is_empty() && args.file.is_empty() {
         return Err(local(
             "no secret was asked for",
-            "add -s MOUNT/PATH, --file NAME=REF, --env-file FILE or --resolve-env",
+            "add -s MOUNT/PATH, --file NAME=REF, --manifest FILE, --env-file FILE or --resolve-env",
         ));
     }
     let references = wanted.iter().map(|w| &w.reference);
     let references = references.chain(args.file.iter().map(|wish| &wish.reference));
-    let paths = references.map(|r| (r.path.clone(), None)).collect();
-    let read = fetch::all(session, &paths).await?;
+    let read = versions::read(session, args, references).await?;
     let data = |reference: &Reference| &read[&reference.path].data;
     let secrets: Vec<_> = wanted.iter().map(|w| data(&w.reference)).collect();
     args.selection.check_keys(&wanted, &secrets)?;
@@ -209,10 +220,21 @@ async fn read(session: &Session, args: &Args) -> Outcome<Prepared> {
     })
 }
 
+fn asked(args: &Args) -> Outcome<Asked> {
+    let mut asked = args.selection.asked(args.resolve_env)?;
+    if let Some(manifest) = versions::manifest(args) {
+        asked.wanted.extend(Manifest::read(manifest)?.secrets);
+    }
+    Ok(asked)
+}
+
 /// Everything that the command depends on.
 fn references(args: &Args) -> Outcome<Vec<Reference>> {
-    let asked = args.selection.asked(args.resolve_env)?;
-    Ok(asked.wanted.into_iter().map(|w| w.reference).collect())
+    Ok(asked(args)?
+        .wanted
+        .into_iter()
+        .map(|w| w.reference)
+        .collect())
 }
 
 /// Replaces this process; only a failure comes back.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vault_crypto::uuid_v4;
 use vault_proto::path::ApiPath;
+use vault_proto::receipt::Given;
 
 use super::authenticate::take_use;
 use super::body::Body;
@@ -16,6 +17,7 @@ use super::context::Ctx;
 use super::dispatch::{self, Resolved};
 use super::envelope::status_of;
 use super::fault::Fault;
+use super::receipt;
 use super::record::Recorder;
 use super::reply::{Data, Reply};
 use super::request::{Request, Verb};
@@ -44,7 +46,15 @@ pub(super) struct Part {
 
 pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, Fault> {
     let gathered = gather(core, vault, ctx, wanted(ctx)?).await?;
-    Ok(Data::Raw(show(&gathered)))
+    let mut text = show(&gathered);
+    if ctx.body().bool("receipt")?.unwrap_or(false) {
+        let caller = ctx.caller.ok_or(Fault::BadToken)?;
+        let given = gathered.iter().filter_map(given).collect();
+        let receipt = receipt::sign(vault, ctx, caller, given)?;
+        text.push_str(&format!(r#","receipt":{receipt}"#));
+    }
+    text.push('}');
+    Ok(Data::Raw(text))
 }
 
 /// Reads, each authorised and recorded; what is told of them is the caller's affair.
@@ -186,7 +196,17 @@ async fn each(
     outcomes
 }
 
-/// Values stay text. What is read here was asked for in `paths`, in that order.
+/// What a receipt says of one read, if it gave something.
+fn given((part, outcome): &(Part, Result<Reply, Fault>)) -> Option<Given> {
+    let reply = outcome.as_ref().ok().filter(|_| status_of(outcome) < 400)?;
+    Some(Given {
+        path: part.request.path.as_str().to_owned(),
+        version: receipt::version_of(&reply.data),
+    })
+}
+
+/// Values stay text; the last brace is the caller's. What is read here was asked for in `paths`, in
+/// that order.
 fn show(gathered: &[(Part, Result<Reply, Fault>)]) -> String {
     let mut text = String::from(r#"{"results":["#);
     for (at, (part, outcome)) in gathered.iter().enumerate() {
@@ -202,7 +222,7 @@ fn show(gathered: &[(Part, Result<Reply, Fault>)]) -> String {
         }
         text.push('}');
     }
-    text.push_str("]}");
+    text.push(']');
     text
 }
 

@@ -33,6 +33,7 @@ pub mod mount;
 pub mod operator;
 pub mod pipeline;
 pub mod quota;
+mod receipt;
 pub mod record;
 pub mod reply;
 pub mod request;

@@ -68,7 +68,8 @@ fn open(path: &Path) -> Outcome<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(1 << 16, opened)))
 }
 
-fn public_key(text: &str) -> Outcome<[u8; 32]> {
+/// The key itself, or a file with it.
+pub(crate) fn public_key(text: &str) -> Outcome<[u8; 32]> {
     let hex = if Path::new(text).is_file() {
         let mut content = String::new();
         let opened = File::open(text).and_then(|f| f.take(4096).read_to_string(&mut content));

@@ -101,6 +101,8 @@ pub(super) struct Terms {
     pub(super) audience: Option<String>,
     pub(super) user_claim: &'static str,
     pub(super) subject: Option<String>,
+    /// Jobs ask for a token of its own for each login.
+    pub(super) fresh: bool,
     pub(super) bound: Map<String, Value>,
     /// Claims that the audit log and templates of policies get to see.
     pub(super) told: &'static [&'static str],
@@ -116,6 +118,7 @@ impl Forge {
             audience: None,
             user_claim,
             subject: None,
+            fresh: matches!(self, Forge::Github { .. } | Forge::Buildkite { .. }),
             bound: Map::new(),
             told,
         };
@@ -192,6 +195,17 @@ impl Forge {
             Forge::Buildkite { .. } => "buildkite",
             Forge::Circleci { .. } => "circleci",
             Forge::Jenkins { .. } => "jenkins",
+        }
+    }
+
+    /// What to add so that not every branch gets the secrets, where that is not asked for.
+    pub(super) fn narrower(&self) -> Option<&'static str> {
+        match self {
+            Forge::Buildkite { branch: None, .. } => Some("--branch NAME"),
+            Forge::Circleci {
+                reference: None, ..
+            } => Some("--ref REF"),
+            _ => None,
         }
     }
 

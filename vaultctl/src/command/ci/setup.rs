@@ -68,7 +68,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Outcome {
     if let Some(subject) = &terms.subject {
         eprintln!("  sub = {subject}");
     }
-    eprintln!("  aud = {audience}\nAdd to the job:\n");
+    eprintln!("  aud = {audience}");
+    if let Some(option) = args.forge.narrower() {
+        eprintln!("note: builds of every branch may log in; {option} leaves one");
+    }
+    eprintln!("Add to the job:\n");
     let job = snippet::Job {
         forge: args.forge.name(),
         address: session.client.addr(),
@@ -95,6 +99,7 @@ fn role(args: &Args, terms: &Terms, audience: &str) -> Value {
         "bound_audiences": [audience],
         "bound_subject": terms.subject.as_deref().unwrap_or_default(),
         "bound_claims_type": "string",
+        "refuse_replay": terms.fresh,
         "bound_claims": terms.bound,
         "claim_mappings": told,
         "token_policies": args.policy,

@@ -3,21 +3,48 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use vault_sdk::proto::receipt::Signed;
 
 use crate::command::kv;
-use crate::error::{Failure, Outcome, local};
+use crate::error::{Failure, Outcome, local, remote};
 use crate::mount::{Located, locate};
 use crate::session::Session;
 
 /// One secret as it was read.
 pub(crate) struct Read {
     pub(crate) data: Map<String, Value>,
+    /// 0 where the engine keeps no versions.
+    pub(crate) version: u64,
 }
 
-/// Reads every path, at that version if one is given. Paths are of people: `secret/app`.
-pub(crate) async fn all(
+/// By path, as people write it: `secret/app`; a version if not the newest one.
+pub(crate) type Paths = BTreeMap<String, Option<u64>>;
+
+/// Reads every path.
+pub(crate) async fn all(session: &Session, wanted: &Paths) -> Outcome<BTreeMap<String, Read>> {
+    gather(session, wanted, &mut None).await
+}
+
+/// Reads every path, and has the server sign which versions it gave.
+pub(crate) async fn with_receipts(
     session: &Session,
-    wanted: &BTreeMap<String, Option<u64>>,
+    wanted: &Paths,
+) -> Outcome<(BTreeMap<String, Read>, Vec<Signed>)> {
+    let mut receipts = Some(Vec::new());
+    let read = gather(session, wanted, &mut receipts).await?;
+    match receipts.filter(|receipts| !receipts.is_empty()) {
+        Some(receipts) => Ok((read, receipts)),
+        None => Err(remote(
+            "the server gives no receipts",
+            "leave out --receipt, or ask its operators for a newer vaultd",
+        )),
+    }
+}
+
+async fn gather(
+    session: &Session,
+    wanted: &Paths,
+    receipts: &mut Option<Vec<Signed>>,
 ) -> Outcome<BTreeMap<String, Read>> {
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     let mut places: Vec<(&String, Option<u64>, Located)> = Vec::new();
@@ -32,14 +59,17 @@ pub(crate) async fn all(
             Err(failure) => problems.push((path.clone(), failure)),
         }
     }
-    let mut at_once = at_once(session, &places).await?;
+    let mut at_once = at_once(session, &places, receipts).await?;
     for (path, version, place) in places {
         let read = match at_once.remove(path) {
             Some(read) => Ok(read),
             // Alone it says why it failed.
             None => kv::fetch(session, &place, version)
                 .await
-                .map(|secret| Read { data: secret.data }),
+                .map(|secret| Read {
+                    version: secret.version(),
+                    data: secret.data,
+                }),
         };
         match read {
             Ok(read) => drop(found.insert(path.clone(), read)),
@@ -56,19 +86,24 @@ pub(crate) async fn all(
 async fn at_once(
     session: &Session,
     places: &[(&String, Option<u64>, Located)],
+    receipts: &mut Option<Vec<Signed>>,
 ) -> Outcome<BTreeMap<String, Read>> {
     let mut found = BTreeMap::new();
-    if places.len() < 2 {
+    if places.is_empty() || (places.len() == 1 && receipts.is_none()) {
         return Ok(found);
     }
     let paths: Vec<_> = places
         .iter()
         .map(|(_, version, place)| (place.data(), *version))
         .collect();
-    let Some(results) = session.client.read_many(&paths).await? else {
+    let asked = session.client.read_many(&paths, receipts.is_some()).await?;
+    let Some(many) = asked else {
         return Ok(found);
     };
-    for ((path, _, place), result) in places.iter().zip(results) {
+    if let Some(receipts) = receipts {
+        receipts.extend(many.receipts);
+    }
+    for ((path, _, place), result) in places.iter().zip(many.results) {
         if let Some(read) = result.ok().and_then(|data| read(place, data)) {
             found.insert((*path).clone(), read);
         }
@@ -77,12 +112,16 @@ async fn at_once(
 }
 
 fn read(place: &Located, mut data: Value) -> Option<Read> {
+    let version = match place.version {
+        2 => data["metadata"]["version"].as_u64()?,
+        _ => 0,
+    };
     let values = match place.version {
         2 => data["data"].take(),
         _ => data,
     };
     match values {
-        Value::Object(data) => Some(Read { data }),
+        Value::Object(data) => Some(Read { data, version }),
         _ => None,
     }
 }

@@ -277,7 +277,7 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Write, "revoke-force/{prefix..}", Call::LeaseRevokeForce, "", "Old path of leases/revoke-force").access(Access::Sudo),
     Row::new(Read, "audit", Call::AuditList, "", "List audit devices").access(Access::Sudo),
     Row::new(Write, "audit-hash/{path..}", Call::AuditHash, "input", "How a value looks in the audit log"),
-    Row::new(Write, "batch", Call::Batch, "paths", "Read many secrets as of one moment, each as if asked for alone").access(Access::AnyToken),
+    Row::new(Write, "batch", Call::Batch, "paths receipt", "Read many secrets as of one moment, each as if asked for alone; on request with a signed receipt").access(Access::AnyToken),
     Row::new(Write, "fingerprints", Call::Fingerprints, "paths", "Keyed fingerprints of the values of secrets that the caller may read, to look for them in files").access(Access::AnyToken),
     Row::new(Write, "leaked", Call::LeakReport, "token", "Hand in a token that was found where it should not be: it is revoked").access(Access::Open),
     Row::new(List, "leaked", Call::LeakList, "after limit", "Accessors of tokens that were handed in, with when and by whom"),
