@@ -99,6 +99,50 @@ fn a_file_that_cannot_be_written_starts_nothing_and_leaves_nothing() {
 }
 
 #[test]
+fn what_a_run_leaves_that_was_killed_altogether_the_next_one_removes() {
+    let job = job();
+    let runtime = format!("/dev/shm/left-{}", std::process::id());
+    let (left, young) = (
+        format!("{runtime}/vaultctl-1"),
+        format!("{runtime}/vaultctl-2"),
+    );
+    std::fs::create_dir(&runtime).unwrap();
+    let run = |script: &str| {
+        let mut command = job.vaultctl(&[&FILE[..], &["--", "sh", "-c", script]].concat());
+        command.env("XDG_RUNTIME_DIR", &runtime);
+        command
+    };
+    let age = |folder: &str| {
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        let folder = std::fs::File::open(folder).unwrap();
+        folder.set_modified(long_ago).unwrap();
+    };
+    // A run that lasts long is no left-over.
+    let mut lasting = run("echo $KEY; exec sleep 60")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(lasting.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    let in_use = folder_of(&line).to_owned();
+    age(in_use.to_str().unwrap());
+    for folder in [&left, &young] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(format!("{folder}/KEY"), KEY).unwrap();
+    }
+    age(&left);
+    good(&mut run("true"));
+    let there = |folder: &str| std::path::Path::new(folder).exists();
+    let found = (there(&left), there(&young), in_use.join("KEY").exists());
+    lasting.kill().unwrap();
+    lasting.wait().unwrap();
+    gone(&line);
+    std::fs::remove_dir_all(&runtime).unwrap();
+    assert_eq!(found, (false, true, true));
+}
+
+#[test]
 fn without_an_end_to_wait_for_the_command_takes_our_place() {
     let job = job();
     let pid = |words: &[&str]| {

@@ -2,14 +2,18 @@
 //!
 //! Promises: the files are on a file system in memory, mode 0600 in a folder of mode 0700, and are
 //! removed when the command has ended, however that or this process ends: a second process waits for
-//! the end of this one. Not promised: that memory is never swapped out.
+//! the end of this one. If both are killed, the next run removes what they left. Not promised: that
+//! memory is never swapped out.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::wanted::single;
 use crate::error::{Outcome, file, local};
@@ -17,6 +21,10 @@ use crate::reference::Reference;
 
 /// `statfs` of tmpfs and ramfs (Linux, `magic.h`).
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+
+const NAME: &str = "vaultctl-";
+/// A folder is locked as long as its run lasts, but not yet in its first moment.
+const FIRST_MOMENT: Duration = Duration::from_secs(60);
 
 /// A value that the command wants as a file.
 #[derive(Clone)]
@@ -40,6 +48,8 @@ pub(super) fn wish(text: &str) -> Result<Wish, String> {
 /// A folder that ends with this value, or with this process.
 pub(super) struct Folder {
     path: PathBuf,
+    /// Says that it is in use.
+    _lock: File,
     /// Waits at the other end of a pipe.
     sweeper: Option<Child>,
 }
@@ -47,8 +57,13 @@ pub(super) struct Folder {
 impl Folder {
     /// Writes the files, each under its name; the paths in their order.
     pub(super) fn with(files: &[(String, String)]) -> Outcome<(Folder, Vec<PathBuf>)> {
+        let path = create()?;
+        let lock = File::open(&path)
+            .and_then(|opened| Ok(flock(&opened, FlockOperation::LockShared).map(|()| opened)?))
+            .map_err(|error| file("lock", &path, &error))?;
         let mut folder = Folder {
-            path: create()?,
+            path,
+            _lock: lock,
             sweeper: None,
         };
         folder.sweeper = Some(sweeper(&folder.path)?);
@@ -90,8 +105,9 @@ fn create() -> Outcome<PathBuf> {
         .chain([PathBuf::from("/dev/shm")]);
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|e| local(e.to_string(), "check the system"))?;
-    let name = format!("vaultctl-{}", hex::encode(random));
+    let name = format!("{NAME}{}", hex::encode(random));
     let created = places.filter(|place| in_memory(place)).find_map(|place| {
+        remove_left_over(&place);
         let path = place.join(&name);
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.ok().map(|()| path)
@@ -102,6 +118,35 @@ fn create() -> Outcome<PathBuf> {
             "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR to one",
         )
     })
+}
+
+/// What a run has left that was killed together with its second process.
+fn remove_left_over(place: &Path) {
+    let own = rustix::process::getuid().as_raw();
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(NAME.as_bytes())
+    }) {
+        let is_left = || -> std::io::Result<bool> {
+            let found = entry.metadata()?;
+            let age = found.modified()?.elapsed().unwrap_or_default();
+            if !found.is_dir() || found.uid() != own || age < FIRST_MOMENT {
+                return Ok(false);
+            }
+            flock(
+                File::open(entry.path())?,
+                FlockOperation::NonBlockingLockExclusive,
+            )?;
+            Ok(true)
+        };
+        if is_left().unwrap_or(false) {
+            // Somebody else may be at it.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn in_memory(path: &Path) -> bool {
