@@ -63,7 +63,13 @@ pub(crate) struct Rendered {
 
 impl Manifest {
     pub(crate) fn read(path: &Path) -> Outcome<Manifest> {
-        let text = std::fs::read_to_string(path).map_err(|e| file("read", path, &e))?;
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => local(
+                format!("there is no {}", path.display()),
+                "write one, with [secrets] and lines like DB_PASSWORD = \"MOUNT/PATH#KEY\"",
+            ),
+            _ => file("read", path, &error),
+        })?;
         let toml: Toml = toml::from_str(&text).map_err(|error| {
             local(
                 format!("{}: {}", path.display(), error.message()),

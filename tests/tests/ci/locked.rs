@@ -28,6 +28,8 @@ fn a_locked_run_is_the_same_again_until_the_lock_is_updated() {
         code == 125 && out.is_empty() && err.contains("vaultctl lock"),
         "{err}"
     );
+    let (code, _, err) = run(&job, &["--manifest", "elsewhere.toml"]);
+    assert!(code == 125 && err.contains("write one"), "{err}");
     let out = good(&mut job.vaultctl(&["lock"]));
     assert_eq!(out, "kv/app: version 1\nkv/shared/db: version 1\n");
     let lock = std::fs::read_to_string(job.home.path().join("vault.lock")).unwrap();
