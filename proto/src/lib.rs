@@ -4,6 +4,7 @@
 //! path into its canonical text.
 
 pub mod approle;
+pub mod bundle;
 pub mod encrypted;
 mod envelope;
 pub mod kv2;

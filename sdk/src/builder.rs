@@ -12,7 +12,7 @@ use crate::client::Inner;
 use crate::login::read_secret_file;
 use crate::tls::{self, Identity, Trust};
 use crate::transport::Transport;
-use crate::{Auth, Client, Error, Secret};
+use crate::{Auth, Cache, Client, Error, Secret};
 
 const DEFAULT_ADDR: &str = "https://127.0.0.1:8200";
 
@@ -25,6 +25,10 @@ pub enum Startup {
     /// Wait this long for a server that is down, sealed, uninitialised or
     /// in standby. A wrong login still fails at once.
     WaitForUnseal(Duration),
+    /// With a [`Cache`]: if the server does not answer, [`Client::load`] takes what this host keeps,
+    /// as long as the server allowed; only without that it waits this long. systemd is told that
+    /// starting takes longer.
+    CacheThenWait(Duration),
 }
 
 /// Collects the settings of a [`Client`].
@@ -43,6 +47,7 @@ pub struct Builder {
     max_retries: u32,
     auth: Option<Auth>,
     pub(crate) startup: Startup,
+    cache: Option<Cache>,
     user_agent: String,
 }
 
@@ -63,6 +68,7 @@ impl Default for Builder {
             max_retries: 2,
             auth: None,
             startup: Startup::default(),
+            cache: None,
             user_agent: concat!("vault-sdk/", env!("CARGO_PKG_VERSION")).into(),
         }
     }
@@ -173,6 +179,13 @@ impl Builder {
         self
     }
 
+    /// Keeps what [`Client::load`] reads on this host, for an outage.
+    #[must_use]
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// Names the app in the server's logs.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
@@ -208,6 +221,8 @@ impl Builder {
                 token: ArcSwapOption::from_pointee(token),
                 auth: self.auth,
                 timeout: self.timeout,
+                startup: self.startup,
+                cache: self.cache,
                 no_batch: false.into(),
                 max_retries: self.max_retries,
                 login: tokio::sync::Mutex::new(()),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::login::Grant;
 use crate::renew::{Event, Life};
 use crate::transport::{Encoded, Transport};
-use crate::{Answer, Auth, Builder, Call, Error, Secret, retry};
+use crate::{Answer, Auth, Builder, Cache, Call, Error, Secret, Startup, retry};
 
 /// A connection to one server. Clones share everything and are cheap.
 #[derive(Clone)]
@@ -24,6 +24,9 @@ pub(crate) struct Inner {
     pub(crate) token: ArcSwapOption<Secret>,
     pub(crate) auth: Option<Auth>,
     pub(crate) timeout: Duration,
+    pub(crate) startup: Startup,
+    /// What this host keeps for an outage.
+    pub(crate) cache: Option<Cache>,
     /// The server was asked for a batch and has none.
     pub(crate) no_batch: std::sync::atomic::AtomicBool,
     pub(crate) max_retries: u32,

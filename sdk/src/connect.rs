@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::notify;
 use crate::renew::Life;
 use crate::retry::{fraction, random};
 use crate::{Builder, Client, Error, Startup};
@@ -11,6 +12,8 @@ use crate::{Builder, Client, Error, Startup};
 /// Between two looks at a server that is not ready: short enough to start
 /// soon after the unseal, long enough for a thousand waiting apps.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+/// Longer than one try and its pause.
+const MORE_TIME: Duration = Duration::from_secs(60);
 const WAIT_SPREAD: Duration = Duration::from_millis(1000);
 
 impl Client {
@@ -84,6 +87,16 @@ impl Builder {
         match startup {
             Startup::FailFast => client.establish().await?,
             Startup::WaitForUnseal(limit) => wait(&client, Instant::now() + limit).await?,
+            // Loading decides whether to wait; it logs in when the server is back.
+            Startup::CacheThenWait(limit) if client.inner.cache.is_some() => {
+                if let Err(failure) = client.establish().await {
+                    if !is_worth_waiting(&failure) {
+                        return Err(failure);
+                    }
+                    tracing::warn!(reason = %failure, patience = ?limit, "the server does not answer");
+                }
+            }
+            Startup::CacheThenWait(limit) => wait(&client, Instant::now() + limit).await?,
         }
         client.keep_alive();
         Ok(client)
@@ -98,13 +111,24 @@ async fn wait(client: &Client, deadline: Instant) -> Result<(), Error> {
             decided => return decided,
         }
         tracing::info!(reason = %last, addr = client.addr(), "waiting for the server");
-        let pause = SHORTEST_WAIT + fraction(WAIT_SPREAD, random());
+        let pause = pause();
         if Instant::now() + pause >= deadline {
             break;
         }
+        tell_waiting();
         sleep(pause).await;
     }
     Err(last)
+}
+
+/// Between two tries.
+pub(crate) fn pause() -> Duration {
+    SHORTEST_WAIT + fraction(WAIT_SPREAD, random())
+}
+
+/// To systemd: enough for the next try to fail, and to say so again.
+pub(crate) fn tell_waiting() {
+    notify::still_waiting(MORE_TIME);
 }
 
 /// Standby answers with these; the rest is the server being away.

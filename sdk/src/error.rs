@@ -103,6 +103,9 @@ pub enum Error {
     /// The client is configured wrongly.
     #[error("{0}")]
     Config(String),
+    /// What this host keeps for an outage may not be used; the reason.
+    #[error("{0}")]
+    Cache(String),
     /// Some secrets could not be loaded; all of them are listed.
     #[error("{}", crate::problem::describe(.0))]
     Load(Vec<Problem>),

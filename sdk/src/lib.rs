@@ -21,11 +21,15 @@
 //! # }
 //! ```
 //!
+//! An app that must start while the server is sealed keeps its secrets on the host, encrypted and for
+//! as long as the server allows: [`Builder::cache`] with [`Startup::CacheThenWait`].
+//!
 //! Secrets never print and are wiped on drop; no error holds one. What the
 //! network stack copies on the way is out of reach.
 
 mod batch;
 mod builder;
+mod bundle;
 mod call;
 mod changes;
 mod client;
@@ -36,6 +40,7 @@ mod kv1;
 mod kv2;
 mod load;
 mod login;
+mod notify;
 mod problem;
 mod renew;
 mod retry;
@@ -53,6 +58,7 @@ mod wipe;
 
 pub use batch::Many;
 pub use builder::{Builder, Startup};
+pub use bundle::{Cache, Fetched, HostKey, Kept};
 pub use call::{Answer, Call, Ttl};
 pub use changes::{Change, Changes};
 pub use client::Client;
@@ -60,7 +66,7 @@ pub use error::Error;
 pub use http::HeaderMap;
 pub use kv1::Kv1;
 pub use kv2::{Kv2, Kv2Secret};
-pub use load::Loaded;
+pub use load::{Loaded, Obtained, wait_for_server};
 pub use login::{Auth, SecretId};
 pub use problem::{Cause, Problem};
 pub use renew::{Event, Events};

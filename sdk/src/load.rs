@@ -1,5 +1,9 @@
 //! Loading of many secrets at once, with one error for all that is wrong.
 
+mod kept;
+
+pub use kept::{Obtained, wait_for_server};
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 
@@ -141,6 +145,9 @@ impl Client {
     }
 
     async fn pages(&self, places: BTreeSet<Place>) -> Result<Pages, Error> {
+        if let Some(cache) = &self.inner.cache {
+            return Box::pin(self.pages_kept(cache, &places)).await;
+        }
         let mounts: BTreeSet<_> = places.iter().map(|place| place.mount.clone()).collect();
         let engines = each(mounts, |mount| {
             let client = self.clone();

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, check, ci, completion, doctor, encrypt, export, get, import, inject, kv, lease,
-    lock, login, operator, policy, raw, receipt, render, run, scan, search, secrets, server, token,
-    whoami, why,
+    audit, auth, bundle, check, ci, completion, doctor, encrypt, export, get, import, inject, kv,
+    lease, lock, login, operator, policy, raw, receipt, render, run, scan, search, secrets, server,
+    token, whoami, why,
 };
 use crate::output::Format;
 
@@ -23,6 +23,7 @@ Secrets
   kv                       get put patch delete undelete destroy list metadata rollback edit diff
   get REF                  one value: vaultctl get secret/app#password
   run -s REF -- CMD        CMD with secrets in its environment; --ci-role --file --mask --watch
+  run --cache, bundle      start CMD during an outage too; revoke what hosts keep for that
   export, inject, render   secrets for eval, .env, JSON, GitHub, systemd; in a template; in files
   check, lock, receipt     may all be read? pin versions; what a job was given, signed
   search TEXT              names in all mounts, as far as you may list
@@ -144,7 +145,7 @@ pub(crate) enum Command {
     /// Print one value, or all values of one secret
     Get(get::Args),
     /// Start a command with secrets in its environment
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Secrets for a shell, a file or another program [-o env, dotenv, json, yaml, github, systemd-creds]
     Export(export::Args),
     /// Fill in a template: {{ MOUNT/PATH#KEY }}
@@ -178,6 +179,9 @@ pub(crate) enum Command {
     Decrypt(encrypt::Decrypt),
     /// Files of values into secrets: .env, JSON, YAML, encrypted ones, SOPS, GPG
     Import(import::Args),
+    /// What hosts keep for an outage: run --cache
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     /// Hand in a token that was found: it is revoked
     Leaked,
     /// Why a request was denied: the rule, and the smallest one that would allow it

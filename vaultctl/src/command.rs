@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod ci;
 pub(crate) mod completion;
@@ -49,7 +50,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Whoami => whoami::run(&session()?).await,
         Command::Kv(command) => kv::run(&session()?, command).await,
         Command::Get(args) => get::run(&session()?, args).await,
-        Command::Run(args) => run::run(session().map_err(before_start)?, args).await,
+        Command::Run(args) => run::run(session().map_err(before_start)?, *args).await,
         Command::Export(args) => export::run(&session()?, args).await,
         Command::Inject(args) => inject::run(&session()?, args).await,
         Command::Render(args) => render::run(&session()?, args).await,
@@ -62,6 +63,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Delete(args) => raw::delete(&session()?, args).await,
         Command::List(args) => raw::list(&session()?, args).await,
         Command::Search(args) => search::run(&session()?, args).await,
+        Command::Bundle(command) => bundle::run(&session()?, command).await,
         Command::Scan(args) => scan::run(&session, &output(globals, face)?, args).await,
         Command::Leaked => leaked::run(&session()?).await,
         Command::Encrypt(args) => encrypt::encrypt(&session, &output(globals, face)?, args).await,

@@ -5,6 +5,7 @@ mod approle;
 mod audit_devices;
 mod bad_input;
 mod batch;
+mod bundle;
 mod cert;
 mod device;
 mod encrypted;

@@ -16,6 +16,7 @@ pub(crate) mod environment;
 pub(crate) mod fetch;
 mod files;
 pub(crate) mod inner;
+pub(crate) mod kept;
 mod mask;
 mod supervise;
 mod terminal;
@@ -94,6 +95,8 @@ pub(crate) struct Args {
         conflicts_with_all = ["file", "mask", "revoke_on_exit", "ci_role", "locked", "receipt"]
     )]
     watch: Option<watch::Watch>,
+    #[command(flatten)]
+    kept: kept::Keep,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,

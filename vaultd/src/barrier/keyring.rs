@@ -184,10 +184,18 @@ impl Keyring {
     }
 
     pub fn audit_signing_key(&self) -> SigningKey {
+        self.signing_key(Label::AuditSign)
+    }
+
+    pub fn bundle_signing_key(&self) -> SigningKey {
+        self.signing_key(Label::BundleSign)
+    }
+
+    fn signing_key(&self, label: Label) -> SigningKey {
         SigningKey::from_seed(&derive::<32>(
             self.base.expose(),
             self.cluster.as_bytes(),
-            Label::AuditSign,
+            label,
             &[],
         ))
     }

@@ -17,6 +17,7 @@ use super::context::Ctx;
 use super::dispatch::{self, Resolved};
 use super::envelope::status_of;
 use super::fault::Fault;
+use super::mount::{Kind, MountTable};
 use super::receipt;
 use super::record::Recorder;
 use super::reply::{Data, Reply};
@@ -34,6 +35,15 @@ const ATTEMPTS: u32 = 4;
 pub(super) enum Wanted {
     Path(String),
     Version { path: String, version: Option<u64> },
+}
+
+impl Wanted {
+    /// The path, without slashes around it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Wanted::Path(path) | Wanted::Version { path, .. } => path.trim_matches('/').to_owned(),
+        }
+    }
 }
 
 /// One read. Holds secrets: not `Debug`.
@@ -94,6 +104,28 @@ pub(super) async fn gather(
 pub(super) fn wanted(ctx: &Ctx<'_>) -> Result<Vec<Wanted>, Fault> {
     let kind = "a list of paths, or of objects with a path and a version";
     Ok(ctx.body().typed("paths", kind)?.unwrap_or_default())
+}
+
+/// Secrets named as people write them: KV version 2 keeps the values below `data/`.
+pub(super) fn below_data(mounts: &MountTable, wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let whole = |path: String| {
+        let clean = ApiPath::from_plain(&path).ok();
+        match clean
+            .as_ref()
+            .and_then(|path| mounts.resolve(path.as_str()))
+        {
+            Some((mount, rest)) if mount.kind == Kind::Kv2 => format!("{}data/{rest}", mount.path),
+            _ => path,
+        }
+    };
+    let below = |wanted| match wanted {
+        Wanted::Path(path) => Wanted::Path(whole(path)),
+        Wanted::Version { path, version } => Wanted::Version {
+            path: whole(path),
+            version,
+        },
+    };
+    wanted.into_iter().map(below).collect()
 }
 
 fn parts(vault: &Unsealed, ctx: &Ctx<'_>, wanted: Vec<Wanted>) -> Result<Vec<Part>, Fault> {

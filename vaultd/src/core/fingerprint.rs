@@ -9,12 +9,11 @@ mod forms;
 
 use serde_json::{Value, json};
 use vault_crypto::{Fingerprinter, Key, Label};
-use vault_proto::path::ApiPath;
 
-use super::batch::{self, Part, Wanted};
+use super::batch::{self, Part};
 use super::context::Ctx;
 use super::fault::Fault;
-use super::mount::{Kind, MountTable};
+use super::mount::Kind;
 use super::reply::{Data, Reply};
 use super::unsealed::Unsealed;
 use super::{Core, dispatch::Resolved};
@@ -25,9 +24,7 @@ const DEPTH_MAX: usize = 16;
 
 pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, Fault> {
     let caller = ctx.caller.ok_or(Fault::BadToken)?;
-    let mounts = vault.mounts.load_full();
-    let wanted = batch::wanted(ctx)?.into_iter();
-    let wanted = wanted.map(|wanted| data_path(&mounts, wanted)).collect();
+    let wanted = batch::below_data(&vault.mounts.load(), batch::wanted(ctx)?);
     let gathered = batch::gather(core, vault, ctx, wanted).await?;
     let prf = vault.barrier.keyring().prf(Label::Fingerprints);
     let key = prf.tag(&[vault.epoch.as_bytes(), caller.id.as_bytes()]);
@@ -38,27 +35,6 @@ pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, 
         .collect();
     let answer = json!({"key": hex::encode(key), "results": results});
     Ok(Data::Raw(answer.to_string()))
-}
-
-/// Secrets are named as people write them: KV version 2 keeps the values below `data/`.
-fn data_path(mounts: &MountTable, wanted: Wanted) -> Wanted {
-    let whole = |path: String| {
-        let clean = ApiPath::from_plain(&path).ok();
-        match clean
-            .as_ref()
-            .and_then(|path| mounts.resolve(path.as_str()))
-        {
-            Some((mount, rest)) if mount.kind == Kind::Kv2 => format!("{}data/{rest}", mount.path),
-            _ => path,
-        }
-    };
-    match wanted {
-        Wanted::Path(path) => Wanted::Path(whole(path)),
-        Wanted::Version { path, version } => Wanted::Version {
-            path: whole(path),
-            version,
-        },
-    }
 }
 
 fn tell(fingerprinter: &Fingerprinter, part: &Part, outcome: &Result<Reply, Fault>) -> Value {

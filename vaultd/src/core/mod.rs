@@ -10,6 +10,7 @@ pub mod autoseal;
 pub mod background;
 pub mod batch;
 pub mod body;
+pub mod bundle;
 pub mod caller;
 pub mod context;
 pub mod cors;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Args;
 use super::fetch::{self, Read};
+use super::kept;
 use crate::atomic::{Fresh, Looks};
 use crate::error::{Outcome, local};
 use crate::lock_file::{LockFile, beside};
@@ -29,7 +30,7 @@ pub(super) async fn read(
         None => paths.map(|path| (path.to_owned(), None)).collect(),
     };
     let Some(file) = &args.receipt else {
-        return fetch::all(session, &paths).await;
+        return kept::all(session, &paths, &args.kept).await;
     };
     let (read, receipts) = fetch::with_receipts(session, &paths).await?;
     let text = serde_json::to_string_pretty(&receipts)

@@ -26,14 +26,14 @@ pub fn is_guessable(text: &str) -> bool {
     text.len() < LENGTH_MIN || bits(text) < BITS_MIN
 }
 
-/// An estimate: Shannon's entropy of the text's own characters, and for lower-case words two bits for
+/// An estimate: Shannon's entropy of the text's own characters, and for lower-case words at most two bits for
 /// each letter, about what a word of a list of some thousand has.
 fn bits(text: &str) -> f64 {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || b" -_.,'".contains(&byte);
-    if text.bytes().all(is_word) {
-        let letters = text.bytes().filter(u8::is_ascii_lowercase).count();
-        return 2.0 * letters as f64;
-    }
+    let most = match text.bytes().all(is_word) {
+        true => 2.0 * text.bytes().filter(u8::is_ascii_lowercase).count() as f64,
+        false => f64::MAX,
+    };
     let mut counts = [0u32; 256];
     text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
     let total = text.len() as f64;
@@ -43,7 +43,7 @@ fn bits(text: &str) -> f64 {
         .filter(|count| **count > 0)
         .map(|count| -share(count) * share(count).log2())
         .sum();
-    per_byte * total
+    (per_byte * total).min(most)
 }
 
 /// Every form of a value, each at least [`LENGTH_MIN`] bytes.

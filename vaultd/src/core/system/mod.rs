@@ -29,7 +29,9 @@ use super::reply::{After, Reply};
 use super::request::Request;
 use super::route::{Access, Found, find};
 use super::unsealed::Unsealed;
-use super::{Core, batch, cors, events, fingerprint, leak, operator, search, why, wrapping};
+use super::{
+    Core, batch, bundle, cors, events, fingerprint, leak, operator, search, why, wrapping,
+};
 use crate::barrier::Tx;
 use crate::engine::transit;
 
@@ -57,6 +59,7 @@ pub async fn prepare(
     match call {
         Call::Batch => batch::read(core, vault, ctx).await.map(Some),
         Call::Search => search::search(vault, ctx).await.map(Some),
+        Call::Bundle => bundle::read(core, vault, ctx).await.map(Some),
         Call::Fingerprints => fingerprint::read(core, vault, ctx).await.map(Some),
         Call::LeakReport => leak::admit(core, ctx).map(|()| None),
         Call::Events => events::poll(core, vault, ctx, Topic::Kv).await.map(Some),
@@ -170,9 +173,14 @@ pub async fn run(
         Call::LeaseTidy => Ok(leases::tidy()),
         Call::LeaseCount => leases::count(vault, ctx, tx).await,
         Call::LeaseIrrevocable => leases::list_irrevocable(ctx),
-        Call::Batch | Call::Fingerprints | Call::Search | Call::Events | Call::TokenEvents => {
-            Err(Fault::Internal("nothing was prepared"))
-        }
+        Call::Batch
+        | Call::Bundle
+        | Call::Fingerprints
+        | Call::Search
+        | Call::Events
+        | Call::TokenEvents => Err(Fault::Internal("nothing was prepared")),
+        Call::BundleEpoch => bundle::tell_epoch(vault, ctx, tx).await,
+        Call::BundleRevoke => bundle::revoke(tx).await,
         Call::LeakReport => leak::report(vault, ctx, tx).await,
         Call::LeakList => leak::list(ctx, tx).await,
         Call::Why => why::read(vault, ctx).await,
