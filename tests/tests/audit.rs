@@ -387,6 +387,15 @@ fn rotation_by_sighup_keeps_the_chain() {
     sound(&[&rotated, &log]);
     // A file between the two would be missed, and the order matters.
     assert!(!verify(&[&log, &rotated], &[]).0);
+
+    // As logrotate leaves it.
+    let packed = vault.data().join("audit.log.1.gz");
+    let gzip = Command::new("gzip").arg(&rotated).status().unwrap();
+    assert!(gzip.success() && packed.exists());
+    sound(&[&packed, &log]);
+    let cut = std::fs::read(&packed).unwrap();
+    std::fs::write(&packed, &cut[..cut.len() - 20]).unwrap();
+    assert!(!verify(&[&packed], &[]).0, "a file that ends early");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use flate2::bufread::MultiGzDecoder;
 use serde_json::json;
 use vault_audit::{Link, Options, Report};
 use vault_crypto::PublicKey;
@@ -12,9 +13,12 @@ use crate::error::{Failure, Outcome, file, local};
 use crate::output::{Format, Output, clean};
 use crate::progress::Progress;
 
+/// How such a file begins (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 #[derive(clap::Args)]
 pub(crate) struct Verify {
-    /// Audit files, oldest first when there are several; - reads stdin
+    /// Audit files, also gzipped, oldest first when there are several; - reads stdin
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The server's public audit key, 64 hex digits, or a file with it
@@ -65,7 +69,14 @@ fn open(path: &Path) -> Outcome<Box<dyn BufRead>> {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
     let opened = File::open(path).map_err(|e| file("read", path, &e))?;
-    Ok(Box::new(BufReader::with_capacity(1 << 16, opened)))
+    let mut lines = BufReader::with_capacity(1 << 16, opened);
+    let start = lines.fill_buf().map_err(|e| file("read", path, &e))?;
+    // logrotate compresses.
+    if start.starts_with(&GZIP) {
+        let lines = MultiGzDecoder::new(lines);
+        return Ok(Box::new(BufReader::with_capacity(1 << 16, lines)));
+    }
+    Ok(Box::new(lines))
 }
 
 /// The key itself, or a file with it.
