@@ -41,7 +41,7 @@ pub(crate) type Wanted = (String, Option<u64>);
 impl Client {
     /// Reads API paths of KV, such as `secret/data/app`, in one request as of one moment: the `data`
     /// of each, or why not, in their order. With a number, that version of KV version 2. `None` if
-    /// the server has no batch reads.
+    /// the server has no batch reads. With receipts, the server signs which versions it gave.
     ///
     /// # Errors
     /// What concerns all of them: no answer, no token, a sealed server.

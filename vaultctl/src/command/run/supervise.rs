@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::child::{self, Signals};
 use super::files::Folder;
@@ -128,8 +128,9 @@ async fn masked(
     let mut passed = vec![output];
     passed.extend(errors);
     let mut trouble = None;
+    let patience = Instant::now() + REST;
     for one in passed {
-        if let Ok(Ok(Err(error))) = timeout(REST, one).await {
+        if let Ok(Ok(Err(error))) = timeout_at(patience, one).await {
             trouble = Some(error);
         }
     }
