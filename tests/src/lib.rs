@@ -11,6 +11,7 @@ pub mod http;
 pub mod issuer;
 pub mod process;
 pub mod responder;
+pub mod slapd;
 mod vault;
 mod vaultctl;
 pub mod web;

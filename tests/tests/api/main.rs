@@ -19,6 +19,7 @@ mod identity;
 mod jwt;
 mod kubernetes;
 mod kv;
+mod ldap;
 mod leak;
 mod leaked;
 mod leases;

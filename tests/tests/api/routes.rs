@@ -6,7 +6,7 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
@@ -23,6 +23,7 @@ const KINDS: [Kind; 16] = [
     Kind::Github,
     Kind::Cert,
     Kind::Ssh,
+    Kind::Ldap,
 ];
 
 /// Where a kind is mounted here. A new kind does not compile until it has its place, and belongs
@@ -45,6 +46,7 @@ fn place(kind: Kind) -> &'static str {
         Kind::Github => "auth/github/",
         Kind::Cert => "auth/cert/",
         Kind::Ssh => "auth/ssh/",
+        Kind::Ldap => "auth/ldap/",
     }
 }
 
@@ -105,7 +107,7 @@ pub(crate) fn mount_all(vault: &Vault) {
     vault
         .root("POST", "auth/token/roles/sample", json!({"orphan": true}))
         .expect(204);
-    for kind in ["kubernetes", "github"] {
+    for kind in ["kubernetes", "github", "ldap"] {
         vault
             .root("POST", &format!("sys/auth/{kind}"), json!({ "type": kind }))
             .expect(204);

@@ -5,6 +5,7 @@ pub mod cert;
 pub mod github;
 pub mod jwt;
 pub mod kubernetes;
+pub mod ldap;
 pub mod ssh;
 pub mod userpass;
 

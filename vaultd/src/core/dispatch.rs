@@ -15,7 +15,7 @@ use super::route::{Access, Found, Params, Row, find, matches};
 use super::slow::Outside;
 use super::unsealed::Unsealed;
 use super::{Core, identity, system, token_method};
-use crate::auth::{approle, cert, github, jwt, kubernetes, ssh, userpass};
+use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
 
@@ -36,6 +36,7 @@ pub enum Call {
     Github(github::Call),
     Cert(cert::Call),
     Ssh(ssh::Call),
+    Ldap(ldap::Call),
     Token(token_method::Call),
     System(system::Call),
     Identity(identity::Call),
@@ -94,6 +95,7 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
         Kind::Github => target(mount, github::ROWS, Call::Github, request.verb, rest),
         Kind::Cert => target(mount, cert::ROWS, Call::Cert, request.verb, rest),
         Kind::Ssh => target(mount, ssh::ROWS, Call::Ssh, request.verb, rest),
+        Kind::Ldap => target(mount, ldap::ROWS, Call::Ldap, request.verb, rest),
         Kind::Token => target(mount, token_method::ROWS, Call::Token, request.verb, rest),
         Kind::System => target(mount, system::ROWS, Call::System, request.verb, rest),
         Kind::Identity => target(mount, identity::ROWS, Call::Identity, request.verb, rest),
@@ -126,6 +128,7 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Github => plain(github::ROWS),
         Kind::Cert => plain(cert::ROWS),
         Kind::Ssh => plain(ssh::ROWS),
+        Kind::Ldap => plain(ldap::ROWS),
         Kind::Token => plain(token_method::ROWS),
         Kind::System => plain(system::ROWS),
         Kind::Identity => plain(identity::ROWS),
@@ -200,7 +203,9 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Kubernetes(call) => Box::pin(kubernetes::exists(call, ctx, &mut view)).await,
         Call::Cert(call) => Box::pin(cert::exists(call, ctx, &mut view)).await,
         Call::Ssh(call) => Box::pin(ssh::exists(call, ctx, &mut view)).await,
-        Call::Github(_) | Call::Token(_) | Call::System(_) | Call::Identity(_) => Ok(true),
+        Call::Github(_) | Call::Ldap(_) | Call::Token(_) | Call::System(_) | Call::Identity(_) => {
+            Ok(true)
+        }
     }
 }
 
@@ -216,6 +221,7 @@ pub enum Prepared {
     Kubernetes(kubernetes::Prepared),
     Github(github::Prepared),
     Cert(cert::Prepared),
+    Ldap(ldap::Prepared),
 }
 
 /// Slow work, once the request is permitted and recorded, and before its transaction: that may run
@@ -233,7 +239,12 @@ pub async fn prepare(
     }
     let outside_work = matches!(
         call,
-        Call::Userpass(_) | Call::Jwt(_) | Call::Kubernetes(_) | Call::Github(_) | Call::Cert(_)
+        Call::Userpass(_)
+            | Call::Jwt(_)
+            | Call::Kubernetes(_)
+            | Call::Github(_)
+            | Call::Cert(_)
+            | Call::Ldap(_)
     );
     if !outside_work {
         return Ok(Prepared::Nothing);
@@ -264,6 +275,9 @@ pub async fn prepare(
             Call::Cert(call) => Box::pin(cert::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Cert),
+            Call::Ldap(call) => Box::pin(ldap::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Ldap),
             _ => Ok(Prepared::Nothing),
         };
         match outcome {
@@ -346,6 +360,13 @@ pub async fn run(
             };
             let view = &mut tx.view(ctx.mount.number);
             Box::pin(cert::run(call, ctx, prepared, view)).await
+        }
+        Call::Ldap(call) => {
+            let Prepared::Ldap(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(ldap::run(call, ctx, prepared, view)).await
         }
         Call::Ssh(call) => Box::pin(ssh::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
         Call::Token(call) => Box::pin(token_method::run(vault, call, ctx, tx)).await,

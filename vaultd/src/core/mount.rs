@@ -41,6 +41,7 @@ pub enum Kind {
     Github,
     Cert,
     Ssh,
+    Ldap,
 }
 
 impl Kind {
@@ -62,6 +63,7 @@ impl Kind {
             Kind::Github => "github",
             Kind::Cert => "cert",
             Kind::Ssh => "ssh",
+            Kind::Ldap => "ldap",
         }
     }
 
@@ -77,6 +79,7 @@ impl Kind {
                 | Kind::Github
                 | Kind::Cert
                 | Kind::Ssh
+                | Kind::Ldap
         )
     }
 

@@ -1,4 +1,4 @@
-//! HTTP requests that the server itself sends: to identity providers, Kubernetes, forges, OCSP responders.
+//! Requests that the server itself sends: to directories (LDAP) and, over HTTP, to identity providers, Kubernetes, forges, OCSP responders.
 //!
 //! Promises: one deadline for the whole exchange, an answer of bounded size, no redirect followed,
 //! no proxy from the environment, and a given CA replaces the system's. Nothing of a request or an
@@ -6,6 +6,7 @@
 //! come from the mount's config, which is the operator's, or from a certificate of an authority that the
 //! operator trusts.
 
+mod directory;
 mod trust;
 mod url;
 
@@ -27,25 +28,32 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
+pub use self::directory::{
+    Dereference, Directory, DirectoryUrl, Entry, Reach, Search, in_filter, in_name, is_filter,
+};
 pub use self::trust::Trust;
 pub use self::url::{Url, form, percent};
 
 /// For connecting, asking and reading together.
 const DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_MAX: usize = 1 << 20;
+/// The protocol over TLS (RFC 7301).
+const HTTP: &[u8] = b"http/1.1";
 
 /// Why there is no answer. Texts hold neither what was sent nor what came.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
     #[error("not a URL of the form https://HOST[:PORT][/PATH]")]
     Url,
+    #[error("not a URL of the form ldap://HOST[:PORT] or ldaps://HOST[:PORT]")]
+    DirectoryUrl,
     #[error("the CA certificates are not valid PEM, or there are none")]
     Authority,
     #[error("cannot connect: {0}")]
     Connect(String),
     #[error("TLS: {0}")]
     Tls(String),
-    #[error("no answer within {} seconds", DEADLINE.as_secs())]
+    #[error("no answer in time")]
     Timeout,
     #[error("the answer is larger than 1 MiB")]
     TooLarge,
@@ -55,6 +63,9 @@ pub enum Failure {
     Header,
     #[error("answered with status {0}")]
     Status(u16),
+    /// RFC 4511, 4.1.9.
+    #[error("the directory answered with result code {0}")]
+    Directory(u32),
     #[error("the answer is not what was asked for: {0}")]
     Answer(&'static str),
 }
@@ -164,10 +175,10 @@ impl Outbound {
         match (trust, self.system.get()) {
             (Trust::System, Some(config)) => Ok(Arc::clone(config)),
             (Trust::System, None) => {
-                let config = trust.config()?;
+                let config = trust.config(&[HTTP])?;
                 Ok(Arc::clone(self.system.get_or_init(|| config)))
             }
-            (Trust::Only(_), _) => trust.config(),
+            (Trust::Only(_), _) => trust.config(&[HTTP]),
         }
     }
 }

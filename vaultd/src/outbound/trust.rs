@@ -44,7 +44,8 @@ impl Trust {
         }
     }
 
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Failure> {
+    /// For these protocols over TLS (RFC 7301); none if the server need not choose.
+    pub(super) fn config(&self, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, Failure> {
         let failed = |error: Error| Failure::Tls(error.to_string());
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match self {
@@ -59,7 +60,7 @@ impl Trust {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use vault_crypto::Random;
 
-use crate::auth::{approle, cert, github, jwt, kubernetes, ssh, userpass};
+use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
@@ -25,6 +25,7 @@ pub async fn renewed(
         Kind::Github => github::renewed(&mut view).await?,
         Kind::Cert => Box::pin(cert::renewed(renewal, &mut view)).await?,
         Kind::Ssh => Box::pin(ssh::renewed(renewal, &mut view)).await?,
+        Kind::Ldap => Box::pin(ldap::renewed(renewal, &mut view)).await?,
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp
@@ -69,6 +70,7 @@ pub async fn tidy(
         | Kind::Userpass
         | Kind::Kubernetes
         | Kind::Github
-        | Kind::Cert => Ok(false),
+        | Kind::Cert
+        | Kind::Ldap => Ok(false),
     }
 }

@@ -212,7 +212,7 @@ async fn role_of(vault: &Unsealed, target: &Target, request: &Request) -> Result
             let mut view = tx.view(target.mount.number);
             approle::role_of_login(&request.body, &vault.method_prf, &mut view).await
         }
-        Kind::Userpass => Ok(target.params.get("name").to_ascii_lowercase()),
+        Kind::Userpass | Kind::Ldap => Ok(target.params.get("name").to_ascii_lowercase()),
         _ => Ok(request.body.string("role")?.unwrap_or_default()),
     }
 }

@@ -62,7 +62,7 @@ impl Table {
                 "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\" or \"totp\""
             }
             Table::Methods => {
-                "\"approle\", \"userpass\", \"jwt\", \"oidc\", \"kubernetes\" or \"github\""
+                "\"approle\", \"userpass\", \"ldap\", \"jwt\", \"oidc\", \"kubernetes\", \"github\", \"cert\" or \"ssh\""
             }
         }
     }
@@ -82,6 +82,7 @@ impl Table {
             (Table::Methods, "github", _) => Some(Kind::Github),
             (Table::Methods, "cert", _) => Some(Kind::Cert),
             (Table::Methods, "ssh", _) => Some(Kind::Ssh),
+            (Table::Methods, "ldap", _) => Some(Kind::Ldap),
             _ => None,
         }
     }

@@ -101,9 +101,9 @@ pub fn apply(mount: &mut Mount, body: &Body) -> Result<(), Fault> {
         config.listing_visibility = visibility;
     }
     if let Some(given) = body.map("user_lockout_config")? {
-        if mount.kind != Kind::Userpass {
+        if !matches!(mount.kind, Kind::Userpass | Kind::Ldap) {
             return Err(Fault::invalid(
-                "tuning of user lockout configuration is for methods with passwords: userpass",
+                "tuning of user lockout configuration is for methods with passwords: userpass, ldap",
             ));
         }
         config.lockout = Some(lockout(
