@@ -59,8 +59,7 @@ Options
   -h, --help  -V, --version
 
 Environment: BAO_* first, then VAULT_* (ADDR, TOKEN, CACERT, NAMESPACE, FORMAT, ...)
-Exit codes: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; scan: 3 found;
-run: the command's
+Exit: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; scan: 3 found; run: the command's
 ";
 
 /// Command line of vaultd, a Vault-compatible secrets manager.

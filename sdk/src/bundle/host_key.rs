@@ -36,8 +36,7 @@ impl HostKey {
         let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty());
         let folder = folder.ok_or_else(|| {
             Error::Config(format!(
-                "there is no key for the cache: give the service LoadCredentialEncrypted={CREDENTIAL}, \
-                 or name a file for it"
+                "there is no key for the cache: give the service LoadCredentialEncrypted={CREDENTIAL}"
             ))
         })?;
         let path = PathBuf::from(folder).join(CREDENTIAL);

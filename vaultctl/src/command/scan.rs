@@ -130,9 +130,10 @@ fn tell(out: &Output, matcher: &Matcher, report: Report) -> Outcome {
         eprintln!("warning: {}", clean(problem));
     }
     eprintln!(
-        "{} found in {} files ({:.1} MB); {}",
+        "{} found in {} {} ({:.1} MB); {}",
         findings.len(),
         report.files,
+        if report.files == 1 { "file" } else { "files" },
         report.bytes as f64 / 1e6,
         matcher.scope()
     );

@@ -43,9 +43,13 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn open(&self, session: &Session, max_stale: Option<Duration>) -> Outcome<Cache> {
+        let no_key = |failure: Error| {
+            let next = "without systemd, keep the key in a file: --cache-key FILE";
+            local(failure.to_string(), next)
+        };
         let key = match &self.cache_key {
-            Some(file) => HostKey::from_file(file),
-            None => HostKey::from_credentials(),
+            Some(file) => HostKey::from_file(file)?,
+            None => HostKey::from_credentials().map_err(no_key)?,
         };
         // One folder for each server: each has a signing key of its own.
         let address = session.client.addr();
@@ -53,7 +57,7 @@ impl Place {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
-        Ok(Cache::new(self.folder()?.join(server), key?, max_stale)?)
+        Ok(Cache::new(self.folder()?.join(server), key, max_stale)?)
     }
 
     fn folder(&self) -> Outcome<PathBuf> {
