@@ -470,3 +470,37 @@ fn the_listener_may_want_a_certificate_or_none() {
             .starts_with("client certificate must be supplied")
     );
 }
+
+#[test]
+fn a_refusal_says_whose_certificate_it_was_where_the_config_wants_it() {
+    let vault = ready();
+    let (ca, other) = (Authority::new("machines"), Authority::new("others"));
+    role(&vault, "web", &ca.pem(), json!({}));
+    let stranger = other.client(&"stranger".repeat(20));
+    refuses(&vault, &stranger, "no role accepts it");
+    let plain = login(&vault, &stranger, json!({})).expect(400);
+    assert!(plain.body["data"].is_null());
+    let wanted = json!({"enable_metadata_on_failures": true});
+    vault.root("POST", "auth/cert/config", wanted).expect(204);
+    let shown = vault.root("GET", "auth/cert/config", Value::Null);
+    assert_eq!(
+        shown.expect(200).data()["enable_metadata_on_failures"],
+        true
+    );
+    refuses(&vault, &stranger, "no role accepts it");
+    let told = login(&vault, &stranger, json!({})).expect(400);
+    let metadata = &told.body["data"]["metadata"];
+    let name = text(&metadata["common_name"]);
+    assert!(name.starts_with("stranger") && name.len() == 100, "{name}");
+    let serial = u128::from_be_bytes(stranger.serial().try_into().unwrap());
+    assert_eq!(metadata["serial_number"], json!(serial.to_string()));
+    // In the audit log it can be found again, and not read.
+    let entries = vault.audit();
+    let last = entries.iter().rfind(|entry| entry["type"] == "response");
+    let last = last.unwrap();
+    assert!(
+        last["response"]["data"]["metadata"]["common_name"].is_string(),
+        "{last}"
+    );
+    assert!(!last.to_string().contains("stranger"), "{last}");
+}

@@ -118,7 +118,7 @@ pub fn status_of(outcome: &Result<Reply, Fault>) -> u16 {
             if silent { 204 } else { 200 }
         }),
         Err(fault) => match fault {
-            Fault::Invalid(_) => 400,
+            Fault::Invalid(_) | Fault::Described { .. } => 400,
             Fault::Denied | Fault::BadToken | Fault::Forbidden(_) => 403,
             Fault::Missing | Fault::NoRoute(_) | Fault::NotVersioned => 404,
             Fault::Unsupported => 405,

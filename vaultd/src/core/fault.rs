@@ -3,6 +3,7 @@
 //! Texts are part of the wire contract: clients match on several of them. No text here, and none
 //! passed in, may hold a value that a caller sent; name the field instead.
 
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// The outcome of a request that was not answered with success.
@@ -11,6 +12,12 @@ pub enum Fault {
     /// 400: the request cannot be carried out as it stands.
     #[error("{0}")]
     Invalid(String),
+    /// 400, with data about who was refused, which is recorded like an answer's.
+    #[error("{text}")]
+    Described {
+        text: String,
+        data: Map<String, Value>,
+    },
     /// 403 from the policy check.
     #[error("permission denied")]
     Denied,

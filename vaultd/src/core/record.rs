@@ -119,11 +119,15 @@ impl<'a> Recorder<'a> {
     pub async fn close(&self, outcome: &Result<Reply, Fault>) -> Result<(), Fault> {
         let error = outcome.as_ref().err().map(ToString::to_string);
         let reply = outcome.as_ref().ok();
-        let data = reply.and_then(|reply| match &reply.data {
-            ReplyData::None => None,
-            ReplyData::Map(map) => Some(Data::Map(map)),
-            ReplyData::Raw(text) => Some(Data::Raw(text)),
-        });
+        let data = match outcome {
+            Ok(reply) => match &reply.data {
+                ReplyData::None => None,
+                ReplyData::Map(map) => Some(Data::Map(map)),
+                ReplyData::Raw(text) => Some(Data::Raw(text)),
+            },
+            Err(Fault::Described { data, .. }) => Some(Data::Map(data)),
+            Err(_) => None,
+        };
         let issued = reply.and_then(|reply| reply.auth.as_deref());
         let wrap = reply.and_then(|reply| reply.wrap_info.as_deref());
         let entry = ResponseEntry {

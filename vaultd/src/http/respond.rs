@@ -56,6 +56,7 @@ fn refuse(fault: &Fault, status: u16, request_id: &str, head: bool) -> Answer {
             *response.status_mut() = StatusCode::NOT_FOUND;
             return finish(response);
         }
+        Fault::Described { text, data } => json!({"errors": [text], "data": data}),
         fault => json!({"errors": [fault.to_string()]}),
     };
     let mut response = json_response(errors.to_string().into_bytes(), head);

@@ -17,7 +17,7 @@ pub(super) async fn read(view: &mut View<'_>) -> Result<Reply, Fault> {
     Ok(Reply::json(json!({
         "disable_binding": config.disable_binding,
         "enable_identity_alias_metadata": config.alias_metadata,
-        "enable_metadata_on_failures": false,
+        "enable_metadata_on_failures": config.metadata_on_failures,
         "ocsp_cache_size": config.ocsp_cache_size,
         "role_cache_size": config.role_cache_size,
     })))
@@ -26,10 +26,8 @@ pub(super) async fn read(view: &mut View<'_>) -> Result<Reply, Fault> {
 pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let body = ctx.body();
     let mut config = load(view).await?;
-    if body.bool("enable_metadata_on_failures")? == Some(true) {
-        return Err(Fault::invalid(
-            "enable_metadata_on_failures is not supported: a refusal says nothing of the certificate",
-        ));
+    if let Some(flag) = body.bool("enable_metadata_on_failures")? {
+        config.metadata_on_failures = flag;
     }
     if let Some(flag) = body.bool("disable_binding")? {
         config.disable_binding = flag;

@@ -11,6 +11,7 @@
 mod certificate;
 mod config;
 mod crl;
+mod failure;
 mod login;
 mod matching;
 mod model;
@@ -45,10 +46,10 @@ pub async fn prepare(
     outside: &Outside<'_>,
 ) -> Result<Prepared, Fault> {
     match call {
-        Call::Login => {
-            let asked = login::ask(ctx, view, outside).await?;
-            Ok(Prepared::Asked(Box::new(asked)))
-        }
+        Call::Login => match login::ask(ctx, view, outside).await {
+            Ok(asked) => Ok(Prepared::Asked(Box::new(asked))),
+            Err(fault) => Err(failure::describe(ctx, view, fault).await),
+        },
         Call::WriteCrl => {
             let list = crl::fetched(ctx, view, outside.outbound).await?;
             Ok(list.map_or(Prepared::Nothing, |list| Prepared::Fetched(Box::new(list))))
@@ -66,7 +67,10 @@ pub async fn run(
 ) -> Result<Reply, Fault> {
     match call {
         Call::Login => match prepared {
-            Prepared::Asked(asked) => login::login(ctx, asked, view).await,
+            Prepared::Asked(asked) => match login::login(ctx, asked, view).await {
+                Err(fault) => Err(failure::describe(ctx, view, fault).await),
+                reply => reply,
+            },
             _ => Err(Fault::Internal("nothing was prepared")),
         },
         Call::ListRoles => roles::list(ctx, view).await,

@@ -83,6 +83,9 @@ pub(super) struct Config {
     /// Renew tokens over connections with another certificate, or none.
     pub disable_binding: bool,
     pub alias_metadata: bool,
+    /// A refusal says whose certificate it was.
+    #[serde(default)]
+    pub metadata_on_failures: bool,
     pub ocsp_cache_size: i64,
     pub role_cache_size: i64,
 }
@@ -96,6 +99,7 @@ impl Default for Config {
         Config {
             disable_binding: false,
             alias_metadata: false,
+            metadata_on_failures: false,
             ocsp_cache_size: 100,
             role_cache_size: 200,
         }
