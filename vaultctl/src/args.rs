@@ -30,8 +30,7 @@ Secrets
   read write patch delete list   any API path; unwrap opens a wrapping token
   encrypt decrypt import   values in git that only the server opens; .env JSON YAML SOPS GPG in
 Leaks
-  scan PATH|-|--git RANGE  stored values and tokens in files and commits; --install-hook
-  leaked                   hand in a token that was found: it is revoked
+  scan PATH|-|--git RANGE  stored values and tokens in files and commits; leaked: hand in a token
 Access
   token                    create lookup renew revoke capabilities
   policy                   read write list delete fmt test (offline: --path)
