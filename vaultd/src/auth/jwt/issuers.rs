@@ -181,6 +181,7 @@ impl Issuer {
     ) -> Result<Arc<Published>, Failure> {
         let mut last = self.asking.lock().await;
         let known = self.published.load_full();
+        let first = known.is_none();
         if let Some(known) = known
             && !seen.is_some_and(|seen| Arc::ptr_eq(&seen, &known))
         {
@@ -197,7 +198,7 @@ impl Issuer {
         {
             return Err(failure.clone());
         }
-        match fetch(outbound, &self.source).await {
+        match fetch(outbound, &self.source, first).await {
             Ok((keys, provider)) => {
                 last.failed = None;
                 let published = Arc::new(Published {
@@ -216,9 +217,12 @@ impl Issuer {
     }
 }
 
+/// All that the source publishes. The `first` time a part will do: one of several issuers that is down
+/// stops no login with the keys of another. Later it would forget keys that are known.
 async fn fetch(
     outbound: &Outbound,
     source: &Source,
+    first: bool,
 ) -> Result<(KeySet, Option<Provider>), Failure> {
     match source {
         Source::Discovery(place) => {
@@ -231,11 +235,18 @@ async fn fetch(
         }
         Source::Jwks(place) => Ok((jwks(outbound, place).await?, None)),
         Source::Pairs(places) => {
-            let mut all = KeySet::default();
+            let (mut all, mut missing) = (KeySet::default(), None);
             for place in places {
-                all.extend(jwks(outbound, place).await?);
+                match jwks(outbound, place).await {
+                    Ok(keys) => all.extend(keys),
+                    Err(failure) if first => missing = Some(failure),
+                    Err(failure) => return Err(failure),
+                }
             }
-            Ok((all, None))
+            match missing.filter(|_| all.is_empty()) {
+                Some(failure) => Err(failure),
+                None => Ok((all, None)),
+            }
         }
         Source::Keys(texts) => Ok((static_keys(texts)?, None)),
     }

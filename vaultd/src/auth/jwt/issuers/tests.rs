@@ -166,3 +166,30 @@ async fn another_source_forgets_the_keys_of_the_first() {
     bed.at(START).await.unwrap();
     assert_eq!(other.asked.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn one_of_several_issuers_that_is_down_stops_no_login_with_keys_of_another() {
+    let bed = Bed::new().await;
+    let (other, second) = serve().await;
+    let place = |config: &Config| match &config.source {
+        Source::Jwks(place) => place.clone(),
+        _ => unreachable!(),
+    };
+    let config = Config {
+        source: Source::Pairs(vec![place(&bed.config), place(&second)]),
+        ..second
+    };
+    let bed = Bed { config, ..bed };
+    bed.set_down(true);
+    other.down.store(true, Ordering::SeqCst);
+    assert!(bed.at(START).await.is_err());
+    other.down.store(false, Ordering::SeqCst);
+    assert_eq!(bed.at(START + PAUSE).await.unwrap().keys.len(), 1);
+    bed.set_down(false);
+    let both = bed.at(START + PAUSE + RECENT).await.unwrap();
+    assert_eq!(both.keys.len(), 2);
+    // Keys that are known are not forgotten because one does not answer.
+    bed.set_down(true);
+    let kept = bed.at(START + PAUSE + 2 * RECENT).await.unwrap();
+    assert_eq!((kept.keys.len(), kept.at), (2, both.at));
+}
