@@ -40,15 +40,15 @@ resolver = "2"
 dockertest-server = { path = "containers" }
 END
 
-# Without what is not there: SSH, databases, AWS, PKI, which `sys` mounts too, and the cache settings at
-# the end of `transit`. Kubernetes and OIDC need a server beside ours.
-files=(approle client kv1 kv2 token userpass)
+# Without what is not there: SSH, databases, AWS, and PKI, which `sys` mounts too. Kubernetes and OIDC need
+# a server beside ours.
+files=(approle client kv1 kv2 token transit userpass)
 export VAULTD_COMPAT_VAULT=$run/vault
 cargo test --locked --manifest-path "$suite/Cargo.toml" -p vaultrs "${files[@]/#/--test=}" \
     2>&1 | tee "$run/tests.log" || blame 'the tests of vaultrs'
 # Six tests of the client, and one of each area.
 passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed; 0 failed; 0 ignored;.*/\1/p' "$run/tests.log" | paste -sd+ -)
-if [ "$((passed))" -ne 11 ]; then
-    echo "vaultrs: $((passed)) tests passed, 11 are expected" >&2
+if [ "$((passed))" -ne 12 ]; then
+    echo "vaultrs: $((passed)) tests passed, 12 are expected" >&2
     exit 1
 fi

@@ -95,8 +95,12 @@ fn is_sound(key: &Key) -> bool {
     let derivation = !key.derived || key.kind.derives();
     let convergence = !key.convergent || (key.derived && key.kind.is_symmetric());
     let material = key.versions.iter().all(|version| {
-        let public = public_part(key.kind, &version.material);
+        let public = match version.has_private() {
+            true => public_part(key.kind, &version.material),
+            false => version.public_bytes().ok().filter(|_| !key.derived),
+        };
         public.is_some_and(|public| STANDARD.encode(public) == version.public)
+            && (version.has_private() || key.kind.signs())
             && (version.hmac.len() >= 32 || key.kind == super::version::KeyType::Hmac)
     });
     numbers && derivation && convergence && material

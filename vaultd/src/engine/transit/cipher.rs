@@ -216,6 +216,11 @@ fn rsa_encrypt(version: &Version, plaintext: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 fn rsa_decrypt(version: &Version, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    if !version.has_private() {
+        return Err(Fault::invalid(
+            "requested version for decryption does not contain a private part",
+        ));
+    }
     let key = PrivateDecryptingKey::from_pkcs8(version.material.expose())
         .map_err(|_| Fault::Internal("a stored RSA key cannot be read"))
         .and_then(|key| {

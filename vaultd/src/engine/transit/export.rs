@@ -21,6 +21,7 @@ enum Part {
     Encryption,
     Signing,
     Hmac,
+    Cmac,
     Public,
 }
 
@@ -30,19 +31,26 @@ impl Part {
             "encryption-key" => Part::Encryption,
             "signing-key" => Part::Signing,
             "hmac-key" => Part::Hmac,
+            "cmac-key" => Part::Cmac,
             "public-key" => Part::Public,
             _ => {
                 return Err(Fault::invalid(
-                    "invalid export type: use encryption-key, signing-key, hmac-key or public-key",
+                    "invalid export type: use encryption-key, signing-key, hmac-key, cmac-key or public-key",
                 ));
             }
         })
+    }
+
+    fn is_private(self) -> bool {
+        matches!(self, Part::Encryption | Part::Signing)
     }
 
     fn check(self, key: &Key) -> Result<(), Fault> {
         let text = match self {
             Part::Public if !key.kind.signs() || key.derived => "the key has no public key",
             Part::Public => return Ok(()),
+            Part::Hmac if key.kind.cmac_key().is_some() => "the key is for CMAC, not HMAC",
+            Part::Cmac if key.kind.cmac_key().is_none() => "CMAC not supported for the key",
             _ if !key.exportable => "private key material is not exportable",
             Part::Encryption if !key.kind.encrypts() => "encryption not supported for the key",
             Part::Signing if !key.kind.signs() => "signing not supported for the key",
@@ -57,13 +65,13 @@ pub(super) async fn export(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     let key = Key::load(view, &name).await?.ok_or(Fault::Missing)?;
     key.check_use()?;
     part.check(&key)?;
-    let wanted = match ctx.param("version") {
-        "" => None,
-        text => Some(one_version(&key, text)?),
-    };
+    let wanted = asked_version(ctx, &key)?;
     let mut keys = Map::new();
     for (number, version) in key.visible() {
         if wanted.is_none_or(|wanted| wanted == number) {
+            if part.is_private() && !version.has_private() {
+                continue;
+            }
             let text = exported(key.kind, version, part)?;
             keys.insert(number.to_string(), Value::from(text.as_str()));
         }
@@ -73,6 +81,14 @@ pub(super) async fn export(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
         "type": key.kind.name(),
         "keys": keys,
     })))
+}
+
+/// The one version in the path; none stands for all.
+pub(super) fn asked_version(ctx: &Ctx<'_>, key: &Key) -> Result<Option<u64>, Fault> {
+    match ctx.param("version") {
+        "" => Ok(None),
+        text => one_version(key, text).map(Some),
+    }
 }
 
 fn one_version(key: &Key, text: &str) -> Result<u64, Fault> {
@@ -137,7 +153,7 @@ fn pkcs1(pkcs8: &[u8]) -> Option<&[u8]> {
 }
 
 /// Content of the first DER element, which must have this tag, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first().filter(|_| first == tag)?;
     let (length, rest) = match length {

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::export::pem;
 use super::keys::{Wanted, existing};
 use super::model::{Key, KeyName};
+use super::public;
 use super::secret::{Secret, Text, from_base64};
 use super::version::{HMAC_KEY, KeyType, Version, ed25519_pair, public_part};
 use crate::barrier::View;
@@ -81,7 +82,15 @@ pub(super) async fn import(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
             "allow_rotation must be set to true if auto-rotation is enabled",
         ));
     }
-    let version = given(ctx, view, wanted.kind).await?;
+    let version = match Given::of(body)? {
+        Given::Private => private(ctx, view, wanted.kind).await?,
+        Given::Public(_) if wanted.derived => {
+            return Err(Fault::invalid(
+                "a derived key needs its private part: it cannot be imported by its public_key",
+            ));
+        }
+        Given::Public(pem) => public_only(ctx, wanted.kind, &pem)?,
+    };
     let mut key = wanted.with(version);
     key.import = Some(super::model::Import { allow_rotation });
     key.store(view, &name).await?;
@@ -102,21 +111,95 @@ pub(super) async fn import_version(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result
             "import_version cannot be used on keys with convergent encryption enabled",
         ));
     }
-    let version = given(ctx, view, key.kind).await?;
-    key.versions.push(version);
+    let number = ctx.body().int("version")?;
+    match Given::of(ctx.body())? {
+        Given::Public(_) if number.is_some() => {
+            return Err(Fault::invalid(
+                "cannot add a public key to a key version that already has a public key set",
+            ));
+        }
+        Given::Public(_) if key.derived => {
+            return Err(Fault::invalid("a derived key needs its private part"));
+        }
+        Given::Public(pem) => key.versions.push(public_only(ctx, key.kind, &pem)?),
+        Given::Private => {
+            let version = private(ctx, view, key.kind).await?;
+            match number {
+                Some(number) => complete(&mut key, number, version)?,
+                None => add(&mut key, version),
+            }
+        }
+    }
     key.store(view, &name).await?;
     Ok(Reply::none())
 }
 
-/// The key in the request as a version.
-async fn given(ctx: &Ctx<'_>, view: &mut View<'_>, kind: KeyType) -> Result<Version, Fault> {
-    let body = ctx.body();
-    if body.has("public_key") {
+/// What a request brings.
+enum Given {
+    /// Wrapped in `ciphertext`.
+    Private,
+    /// PEM.
+    Public(String),
+}
+
+impl Given {
+    fn of(body: &Body) -> Result<Given, Fault> {
+        match (body.has("ciphertext"), body.string("public_key")?) {
+            (true, None) => Ok(Given::Private),
+            (false, Some(pem)) => Ok(Given::Public(pem)),
+            (true, Some(_)) => Err(Fault::invalid(
+                "only one of the following fields, ciphertext and public_key, can be set",
+            )),
+            (false, None) => Err(Fault::invalid(
+                "missing ciphertext: give the wrapped private key, or a public_key",
+            )),
+        }
+    }
+}
+
+/// The private part for a version that has none.
+fn complete(key: &mut Key, number: i64, private: Version) -> Result<(), Fault> {
+    let at = u64::try_from(number)
+        .ok()
+        .and_then(|number| usize::try_from(number.checked_sub(key.first)?).ok());
+    let version = at.and_then(|at| key.versions.get_mut(at));
+    let version = version.ok_or_else(|| Fault::invalid("the key has no such version"))?;
+    if version.has_private() {
         return Err(Fault::invalid(
-            "'public_key' is not supported: import the private key as 'ciphertext'",
+            "private key imported, key version cannot be updated",
         ));
     }
-    let algorithm = oaep(body)?;
+    if version.public != private.public {
+        return Err(Fault::invalid("cannot import key, key pair does not match"));
+    }
+    version.material = private.material;
+    Ok(())
+}
+
+/// As a new version, unless the latest one waits for it.
+fn add(key: &mut Key, private: Version) {
+    match key.versions.last_mut() {
+        Some(latest) if !latest.has_private() && latest.public == private.public => {
+            latest.material = private.material;
+        }
+        _ => key.versions.push(private),
+    }
+}
+
+fn public_only(ctx: &Ctx<'_>, kind: KeyType, pem: &str) -> Result<Version, Fault> {
+    Ok(Version {
+        created: ctx.now(),
+        material: Secret::new(Vec::new()),
+        hmac: Secret::random(HMAC_KEY, ctx.random),
+        public: STANDARD.encode(public::parse(kind, pem)?),
+        chain: Vec::new(),
+    })
+}
+
+/// The key in the request as a version.
+async fn private(ctx: &Ctx<'_>, view: &mut View<'_>, kind: KeyType) -> Result<Version, Fault> {
+    let body = ctx.body();
+    let algorithm = oaep(&body.string("hash_function")?.unwrap_or_default())?;
     let wrapped = Text::new(body.required("ciphertext")?);
     let wrapped = from_base64(wrapped.as_str(), "ciphertext")?;
     let key = WrappingKey::load(view).await?;
@@ -136,11 +219,11 @@ async fn given(ctx: &Ctx<'_>, view: &mut View<'_>, kind: KeyType) -> Result<Vers
         material,
         hmac,
         public: STANDARD.encode(public),
+        chain: Vec::new(),
     })
 }
 
-fn oaep(body: &Body) -> Result<&'static OaepAlgorithm, Fault> {
-    let name = body.string("hash_function")?.unwrap_or_default();
+pub(super) fn oaep(name: &str) -> Result<&'static OaepAlgorithm, Fault> {
     match name.to_ascii_uppercase().as_str() {
         "" | "SHA256" => Ok(&OAEP_SHA256_MGF1SHA256),
         "SHA1" => Ok(&OAEP_SHA1_MGF1SHA1),

@@ -8,7 +8,10 @@
 
 mod backup;
 mod batch;
+mod byok;
+mod certificates;
 mod cipher;
+mod cmac;
 mod encrypt;
 mod export;
 mod hash;
@@ -16,9 +19,11 @@ mod import;
 mod keys;
 mod later;
 mod model;
+mod public;
 mod routes;
 mod secret;
 mod settings;
+mod show;
 mod sign;
 mod signature;
 mod tools;
@@ -54,6 +59,10 @@ pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
         Call::ReadSettings => settings::read(view).await,
         Call::WriteSettings => settings::write(ctx, view).await,
         Call::Export => export::export(ctx, view).await,
+        Call::ByokExport => byok::export(ctx, view).await,
+        Call::Csr => certificates::csr(ctx, view).await,
+        Call::SetCertificate => certificates::set_chain(ctx, view).await,
+        Call::Cmac => cmac::make(ctx, view).await,
         Call::Backup => backup::backup(ctx, view).await,
         Call::Restore => backup::restore(ctx, view).await,
         Call::Encrypt => encrypt::encrypt(ctx, view).await,

@@ -142,7 +142,9 @@ impl Key {
     /// More bytes than the key has as JSON: a buffer that grows would leave key material in freed
     /// memory.
     pub(super) fn size(&self) -> usize {
-        let version = |v: &Version| 512 + 2 * (v.material.len() + v.hmac.len() + v.public.len());
+        let chain = |v: &Version| v.chain.iter().map(|one| one.len() + 8).sum::<usize>();
+        let version =
+            |v: &Version| 512 + 2 * (v.material.len() + v.hmac.len() + v.public.len() + chain(v));
         1024 + self.versions.iter().map(version).sum::<usize>()
     }
 

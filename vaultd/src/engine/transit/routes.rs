@@ -23,6 +23,10 @@ pub enum Call {
     ReadSettings,
     WriteSettings,
     Export,
+    ByokExport,
+    Csr,
+    SetCertificate,
+    Cmac,
     Backup,
     Restore,
     Encrypt,
@@ -51,7 +55,8 @@ const DATA_KEY: &str = "context key_version nonce associated_data bits";
 const HMAC: &str = "input key_version algorithm batch_input";
 const SIGN: &str = "input context key_version hash_algorithm algorithm prehashed \
     signature_algorithm marshaling_algorithm salt_length batch_input";
-const VERIFY: &str = "input context signature hmac hash_algorithm algorithm prehashed \
+const CMAC: &str = "input key_version mac_length batch_input";
+const VERIFY: &str = "input context signature hmac cmac mac_length hash_algorithm algorithm prehashed \
     signature_algorithm marshaling_algorithm salt_length batch_input";
 
 /// Every operation.
@@ -75,6 +80,10 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Write, "config/keys", Call::WriteSettings, "disable_upsert", "Change the settings of the engine."),
     Row::new(Verb::Read, "export/{type}/{name}", Call::Export, "", "Export every version of an exportable key."),
     Row::new(Verb::Read, "export/{type}/{name}/{version}", Call::Export, "", "Export one version of an exportable key."),
+    Row::new(Verb::Read, "byok-export/{destination}/{source}", Call::ByokExport, "hash", "Export every version of a key under another server's wrapping key."),
+    Row::new(Verb::Read, "byok-export/{destination}/{source}/{version}", Call::ByokExport, "hash", "Export one version of a key under another server's wrapping key."),
+    Row::new(Verb::Write, "keys/{name}/csr", Call::Csr, "version csr", "Request a certificate for a key."),
+    Row::new(Verb::Write, "keys/{name}/set-certificate", Call::SetCertificate, "version certificate_chain", "Keep the certificates of a key beside it."),
     Row::new(Verb::Read, "backup/{name}", Call::Backup, "", "Export a whole key as text for a restore."),
     Row::new(Verb::Write, "restore", Call::Restore, "backup force", "Bring a key back from a backup."),
     Row::new(Verb::Write, "restore/{name}", Call::Restore, "backup force", "Bring a key back from a backup under this name."),
@@ -89,6 +98,8 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Write, "hash/{algorithm}", Call::Hash, "input format", "Hash data."),
     Row::new(Verb::Write, "hmac/{name}", Call::Hmac, HMAC, "Authenticate data with a key (HMAC)."),
     Row::new(Verb::Write, "hmac/{name}/{algorithm}", Call::Hmac, HMAC, "Authenticate data with a key (HMAC)."),
+    Row::new(Verb::Write, "cmac/{name}", Call::Cmac, CMAC, "Authenticate data with a key of AES (CMAC)."),
+    Row::new(Verb::Write, "cmac/{name}/{mac_length}", Call::Cmac, CMAC, "Authenticate data with a key of AES (CMAC)."),
     Row::new(Verb::Write, "sign/{name}", Call::Sign, SIGN, "Sign data."),
     Row::new(Verb::Write, "sign/{name}/{algorithm}", Call::Sign, SIGN, "Sign data."),
     Row::new(Verb::Write, "verify/{name}", Call::Verify, VERIFY, "Check a signature or an HMAC."),

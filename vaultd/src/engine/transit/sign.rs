@@ -7,6 +7,7 @@ use vault_crypto::SecretBytes;
 use zeroize::Zeroizing;
 
 use super::batch::{Batch, Item, parse_versioned, versioned};
+use super::cmac;
 use super::hash::Hash;
 use super::keys::{current, existing};
 use super::model::{Key, KeyName};
@@ -46,18 +47,32 @@ pub(super) async fn verify(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     match what_to_verify(&batch.items)? {
         Proof::Signature => verify_signatures(ctx, view, &batch).await,
         Proof::Hmac => verify_hmacs(ctx, view, &batch).await,
+        Proof::Cmac => cmac::verify(ctx, view, &batch).await,
     }
 }
 
 enum Proof {
     Signature,
     Hmac,
+    Cmac,
 }
 
 /// All items have the one or all have the other.
 fn what_to_verify(items: &[Item]) -> Result<Proof, Fault> {
     let signatures = items.iter().filter(|item| item.signature.is_some()).count();
     let hmacs = items.iter().filter(|item| item.hmac.is_some()).count();
+    let cmacs = items.iter().filter(|item| item.cmac.is_some()).count();
+    if cmacs > 0 {
+        return match (signatures + hmacs, cmacs) {
+            (0, n) if n == items.len() => Ok(Proof::Cmac),
+            (0, _) => Err(Fault::invalid(
+                "some elements of batch_input are missing 'cmac'",
+            )),
+            _ => Err(Fault::invalid(
+                "provide one of 'signature', 'hmac' or 'cmac'",
+            )),
+        };
+    }
     let text = match (signatures, hmacs) {
         (n, 0) if n == items.len() => return Ok(Proof::Signature),
         (0, n) if n == items.len() => return Ok(Proof::Hmac),
@@ -99,6 +114,7 @@ pub(super) async fn hmac(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let batch = Batch::parse(ctx.body())?;
     let asked = ctx.body().int("key_version")?.unwrap_or(0);
     let key = current(ctx, view, "encryption key not found").await?;
+    check_hmac(&key)?;
     batch.each_ok(|item| {
         if item.input.is_none() {
             return Err(Fault::invalid("missing input for HMAC"));
@@ -112,6 +128,7 @@ pub(super) async fn hmac(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 async fn verify_hmacs(ctx: &Ctx<'_>, view: &mut View<'_>, batch: &Batch) -> Result<Reply, Fault> {
     let hash = hash_of(ctx, &["hash_algorithm", "algorithm"])?;
     let key = existing(view, &KeyName::of(ctx)?, "encryption key not found").await?;
+    check_hmac(&key)?;
     batch.each_ok(|item| {
         let given = item.hmac.as_deref().unwrap_or_default();
         let (number, text) = parse_versioned(given, "HMAC")?;
@@ -123,12 +140,23 @@ async fn verify_hmacs(ctx: &Ctx<'_>, view: &mut View<'_>, batch: &Batch) -> Resu
     })
 }
 
+/// A key of CMAC is for that alone.
+fn check_hmac(key: &Key) -> Result<(), Fault> {
+    match key.kind.cmac_key() {
+        None => Ok(()),
+        Some(_) => Err(Fault::invalid(format!(
+            "key type {} does not support HMAC",
+            key.kind.name()
+        ))),
+    }
+}
+
 fn one(field: &str, value: impl Into<Value>) -> Map<String, Value> {
     Map::from_iter([(field.to_owned(), value.into())])
 }
 
 /// No input is an empty one.
-fn input(item: &Item) -> Result<Zeroizing<Vec<u8>>, Fault> {
+pub(super) fn input(item: &Item) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let text = item.input.as_ref().map_or("", |text| text.as_str());
     from_base64(text, "input")
 }

@@ -65,6 +65,11 @@ pub(super) fn sign(
     context: &[u8],
     input: &[u8],
 ) -> Result<Signed, Fault> {
+    if !version.has_private() {
+        return Err(Fault::invalid(
+            "requested version for signing does not contain a private part",
+        ));
+    }
     let material = version.material.expose();
     let plain = |signature| Signed {
         signature,

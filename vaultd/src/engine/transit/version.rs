@@ -31,13 +31,15 @@ pub(super) enum KeyType {
     Rsa3072,
     Rsa4096,
     Hmac,
+    Cmac128,
+    Cmac256,
 }
 
 /// Bytes of an HMAC key, if nobody says otherwise.
 pub(super) const HMAC_KEY: usize = 32;
 
 impl KeyType {
-    pub(super) const ALL: [KeyType; 12] = [
+    pub(super) const ALL: [KeyType; 14] = [
         KeyType::Aes128,
         KeyType::Aes256,
         KeyType::ChaCha20,
@@ -50,6 +52,8 @@ impl KeyType {
         KeyType::Rsa3072,
         KeyType::Rsa4096,
         KeyType::Hmac,
+        KeyType::Cmac128,
+        KeyType::Cmac256,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -66,6 +70,8 @@ impl KeyType {
             KeyType::Rsa3072 => "rsa-3072",
             KeyType::Rsa4096 => "rsa-4096",
             KeyType::Hmac => "hmac",
+            KeyType::Cmac128 => "aes128-cmac",
+            KeyType::Cmac256 => "aes256-cmac",
         }
     }
 
@@ -92,6 +98,15 @@ impl KeyType {
         match self {
             KeyType::Aes128 => Some(16),
             KeyType::Aes256 | KeyType::ChaCha20 | KeyType::XChaCha20 => Some(32),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the key of a message authentication code with AES; `None` for everything else.
+    pub(super) fn cmac_key(self) -> Option<usize> {
+        match self {
+            KeyType::Cmac128 => Some(16),
+            KeyType::Cmac256 => Some(32),
             _ => None,
         }
     }
@@ -149,14 +164,17 @@ impl TryFrom<String> for KeyType {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Version {
     pub created: Timestamp,
-    /// The key of a cipher or of HMAC; for Ed25519 the seed and the public key (64 bytes); for ECDSA
-    /// and RSA PKCS #8 (RFC 5958).
+    /// The key of a cipher, of HMAC or of CMAC; for Ed25519 the seed and the public key (64 bytes); for
+    /// ECDSA and RSA PKCS #8 (RFC 5958). Empty if only the public key was brought.
     pub material: Secret,
     /// The key of `hmac/`; empty in keys of type `hmac`, whose material it is.
     pub hmac: Secret,
     /// In base64: the point of Ed25519 (RFC 8032), `SubjectPublicKeyInfo` (RFC 5280) of ECDSA and
     /// RSA; empty for all else.
     pub public: String,
+    /// In base64, DER: the certificate of the public key first, then those of its issuers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
 }
 
 impl Version {
@@ -167,7 +185,8 @@ impl Version {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<Version, Fault> {
-        let material = match (kind.cipher_key(), kind.curve(), kind.rsa_size()) {
+        let symmetric = kind.cipher_key().or(kind.cmac_key());
+        let material = match (symmetric, kind.curve(), kind.rsa_size()) {
             (Some(length), _, _) => Secret::random(length, random),
             (_, Some(curve), _) => {
                 let pair = EcdsaKeyPair::generate(curve).map_err(failed)?;
@@ -192,7 +211,12 @@ impl Version {
             material,
             hmac,
             public: STANDARD.encode(public),
+            chain: Vec::new(),
         })
+    }
+
+    pub(super) fn has_private(&self) -> bool {
+        self.material.len() > 0
     }
 
     pub(super) fn public_bytes(&self) -> Result<Vec<u8>, Fault> {
@@ -223,7 +247,7 @@ pub(super) fn public_part(kind: KeyType, material: &Secret) -> Option<Vec<u8>> {
         let fits = pair.public_modulus_len() == size.len();
         return spki(pair.public_key()).filter(|_| fits);
     }
-    match kind.cipher_key() {
+    match kind.cipher_key().or(kind.cmac_key()) {
         Some(length) => (bytes.len() == length).then(Vec::new),
         None if kind == KeyType::Hmac => (bytes.len() >= HMAC_KEY).then(Vec::new),
         None => {

@@ -29,7 +29,7 @@ async fn wrapped(transit: &Transit, algorithm: &'static OaepAlgorithm, key: &[u8
     base64([&first, &*second].concat())
 }
 
-async fn import(transit: &Transit, name: &str, mut body: Value, key: &[u8]) -> Value {
+pub(super) async fn import(transit: &Transit, name: &str, mut body: Value, key: &[u8]) -> Value {
     body["ciphertext"] = json!(wrapped(transit, &OAEP_SHA256_MGF1SHA256, key).await);
     let reply = transit.write(&format!("keys/{name}/import"), body).await;
     assert!(is_empty(&reply.unwrap()));

@@ -1,9 +1,12 @@
 //! Transit: keys, ciphers, signatures.
 
+mod certificates;
 mod ciphers;
+mod cmac;
 mod export;
 mod import;
 mod keys;
+mod moving;
 mod signatures;
 mod tools;
 
