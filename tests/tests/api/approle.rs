@@ -81,6 +81,9 @@ fn a_login_gives_the_token_that_the_role_describes() {
 #[test]
 fn a_secret_id_with_one_use_logs_in_one_of_a_hundred() {
     let vault = with_approle();
+    // The others would lock the role.
+    let off = json!({"user_lockout_config": {"lockout_disable": true}});
+    vault.root("POST", "sys/auth/approle/tune", off).expect(204);
     let id = role(&vault, "web", json!({"secret_id_num_uses": 1}));
     for round in 0..3 {
         let (secret, _) = secret_id(&vault, "web", json!({}));
@@ -412,4 +415,54 @@ fn disabling_the_method_revokes_what_it_issued() {
         .call("GET", "auth/token/lookup-self", Some(&token), None)
         .expect(403);
     login(&vault, &id, &secret).expect(403);
+}
+
+#[test]
+fn wrong_secret_ids_lock_a_role_as_the_mount_says_and_a_restart_keeps_it() {
+    let mut vault = crate::setup::durable();
+    vault
+        .root("POST", "sys/auth/approle", json!({"type": "approle"}))
+        .expect(204);
+    let (web, other) = (
+        role(&vault, "Web", json!({})),
+        role(&vault, "other", json!({})),
+    );
+    let (secret, _) = secret_id(&vault, "Web", json!({}));
+    let (others, _) = secret_id(&vault, "other", json!({}));
+    for _ in 0..5 {
+        login(&vault, &web, "wrong").expect(400);
+    }
+    assert_eq!(
+        login(&vault, &web, &secret).expect(403).errors(),
+        "permission denied"
+    );
+    login(&vault, &other, &others).expect(200);
+    // A role id that nobody has is not counted: there is nothing to protect, and no end of them.
+    for _ in 0..8 {
+        login(&vault, "nobody", "wrong").expect(400);
+    }
+    vault.restart_unsealed();
+    login(&vault, &web, &secret).expect(403);
+    let shown = vault
+        .root("GET", "sys/locked-users", Value::Null)
+        .expect(200);
+    let mount = &shown.data()["by_namespace"][0]["mount_accessors"][0];
+    assert_eq!(mount["alias_identifiers"], json!([web]));
+    let accessor = text(&mount["mount_accessor"]);
+    let unlock = format!("sys/locked-users/{accessor}/unlock/{web}");
+    vault.root("POST", &unlock, json!({})).expect(204);
+    login(&vault, &web, &secret).expect(200);
+    // A success forgets the failures before it.
+    for _ in 0..3 {
+        for _ in 0..4 {
+            login(&vault, &web, "wrong").expect(400);
+        }
+        login(&vault, &web, &secret).expect(200);
+    }
+    let off = json!({"user_lockout_config": {"lockout_disable": true}});
+    vault.root("POST", "sys/auth/approle/tune", off).expect(204);
+    for _ in 0..12 {
+        login(&vault, &web, "wrong").expect(400);
+    }
+    login(&vault, &web, &secret).expect(200);
 }

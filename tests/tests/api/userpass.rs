@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 use vault_tests::{Answer, Vault};
 
-use crate::setup::{policy, quick, text, together, with_status};
+use crate::setup::{durable, policy, quick, text, together, with_status};
 
 fn with_users(names: &[&str]) -> Vault {
-    let vault = quick();
+    prepared(quick(), names)
+}
+
+fn prepared(vault: Vault, names: &[&str]) -> Vault {
     vault
         .root("POST", "sys/auth/userpass", json!({"type": "userpass"}))
         .expect(204);
@@ -174,6 +177,43 @@ fn cve_2025_6004_the_lockout_counts_every_spelling_as_one() {
         .root("GET", "sys/locked-users", Value::Null)
         .expect(200);
     assert_eq!(none.data()["total"], json!(0));
+}
+
+#[test]
+fn a_lock_outlives_a_restart_and_an_unlocking_does_too() {
+    let mut vault = prepared(durable(), &["alice", "bob"]);
+    for name in ["alice", "bob", "ghost"] {
+        for _ in 0..5 {
+            login(&vault, name, "no").expect(400);
+        }
+    }
+    let accessor = accessor(&vault);
+    let unlock = format!("sys/locked-users/{accessor}/unlock/bob");
+    vault.root("POST", &unlock, json!({})).expect(204);
+    vault.restart_unsealed();
+    login(&vault, "alice", "alice-right").expect(403);
+    login(&vault, "ghost", "no").expect(403);
+    login(&vault, "bob", "bob-right").expect(200);
+    let shown = vault
+        .root("GET", "sys/locked-users", Value::Null)
+        .expect(200);
+    let mounts = &shown.data()["by_namespace"][0]["mount_accessors"];
+    assert_eq!(mounts[0]["alias_identifiers"], json!(["alice", "ghost"]));
+}
+
+#[test]
+fn a_lock_that_is_over_after_a_restart_is_no_lock() {
+    let mut vault = prepared(durable(), &["alice"]);
+    let rules = json!({"user_lockout_config": {"lockout_threshold": 2, "lockout_duration": "3s"}});
+    vault
+        .root("POST", "sys/auth/userpass/tune", rules)
+        .expect(204);
+    for _ in 0..2 {
+        login(&vault, "alice", "no").expect(400);
+    }
+    vault.restart_unsealed();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    login(&vault, "alice", "alice-right").expect(200);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::mount::Mount;
 use super::retry::committed;
 use super::system;
 use super::unsealed::Unsealed;
-use super::{Core, dispatch, expiry};
+use super::{Core, dispatch, expiry, locked};
 
 const JOURNAL_TICK: Duration = Duration::from_millis(250);
 const TIDY_TICK: Duration = Duration::from_secs(30);
@@ -56,6 +56,9 @@ async fn tidy(core: Arc<Core>) {
         if let Err(fault) = system::rotate_if_due(&vault, (core.clock)()).await {
             tracing::warn!(%fault, "key rotation: will be tried again");
         }
+        if let Err(fault) = tidy_locks(&core, &vault).await {
+            tracing::warn!(%fault, "locks that are over: will be tried again");
+        }
         let mounts = vault.mounts.load_full();
         for mount in mounts.iter() {
             if let Err(fault) = tidy_mount(&core, &vault, mount).await {
@@ -63,6 +66,13 @@ async fn tidy(core: Arc<Core>) {
             }
         }
     }
+}
+
+async fn tidy_locks(core: &Core, vault: &Unsealed) -> Result<(), Fault> {
+    while locked::tidy(core, vault).await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 async fn tidy_mount(core: &Core, vault: &Unsealed, mount: &Mount) -> Result<(), Fault> {

@@ -14,7 +14,7 @@ use super::retry::ATTEMPTS;
 use super::route::{Access, Found, Params, Row, find, matches};
 use super::slow::Outside;
 use super::unsealed::Unsealed;
-use super::{Core, identity, system, token_method};
+use super::{Core, identity, locked, system, token_method};
 use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
@@ -245,6 +245,7 @@ pub async fn prepare(
             | Call::Github(_)
             | Call::Cert(_)
             | Call::Ldap(_)
+            | Call::Approle(approle::Call::Login)
     );
     if !outside_work {
         return Ok(Prepared::Nothing);
@@ -278,8 +279,12 @@ pub async fn prepare(
             Call::Ldap(call) => Box::pin(ldap::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Ldap),
+            Call::Approle(_) => approle::check(ctx, view, &outside)
+                .await
+                .map(|()| Prepared::Nothing),
             _ => Ok(Prepared::Nothing),
         };
+        locked::save(core, vault).await?;
         match outcome {
             Err(Fault::Conflict) => tokio::task::yield_now().await,
             outcome => return outcome,

@@ -2,9 +2,8 @@
 //! not, and then even the right password is refused.
 //!
 //! Promises: names are counted in their canonical spelling; attempts that run at the same time count
-//! before they fail, so that no number of parallel guesses gets further than guesses one by one.
-//! Does not promise: that a restart keeps the counts; they are in memory, since whoever may guess
-//! names must not be able to fill the disk.
+//! before they fail, so that no number of parallel guesses gets further than guesses one by one; a
+//! lock outlives a restart (`locked`). Does not promise: that a restart keeps the counts.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,7 +40,15 @@ impl Default for LockoutRules {
     }
 }
 
-type Key = (u64, String);
+/// A mount's number and a name.
+pub type Key = (u64, String);
+
+/// What is to be stored, or no longer, with the end of the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Locked(Key, Timestamp),
+    Unlocked(Key, Timestamp),
+}
 
 #[derive(Clone, Copy, Default)]
 struct Tries {
@@ -61,12 +68,14 @@ impl Tries {
         self.locked_until.is_some_and(|end| now < end)
     }
 
-    fn renew(&mut self, now: Timestamp) {
+    /// The end of a lock that was stored and is over.
+    fn renew(&mut self, now: Timestamp) -> Option<Timestamp> {
         let was_locked = self.locked_until.is_some_and(|end| end <= now);
         if was_locked || self.fresh_at <= now {
             self.failed = 0;
-            self.locked_until = None;
+            return self.locked_until.take();
         }
+        None
     }
 }
 
@@ -74,6 +83,8 @@ impl Tries {
 #[derive(Default)]
 pub struct Lockouts {
     names: Mutex<HashMap<Key, Tries>>,
+    /// Not stored yet.
+    changes: Mutex<Vec<Change>>,
 }
 
 /// An attempt under way. Dropped without an outcome, it counts for nothing.
@@ -89,6 +100,25 @@ impl Lockouts {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn change(&self, change: Change) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push(change);
+    }
+
+    /// What was locked and unlocked since the last time, in order.
+    pub fn take_changes(&self) -> Vec<Change> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *changes)
+    }
+
+    /// A lock of before a restart.
+    pub fn restore(&self, key: Key, until: Timestamp) {
+        let mut names = self.names();
+        let tries = names.entry(key).or_default();
+        tries.fresh_at = tries.fresh_at.max(until);
+        tries.locked_until = tries.locked_until.max(Some(until));
+    }
+
     /// Begins an attempt; `name` must be canonical. 403 if the name is locked, 429 if as many
     /// attempts as may still fail are under way.
     pub fn begin(
@@ -98,7 +128,27 @@ impl Lockouts {
         rules: LockoutRules,
         now: Timestamp,
     ) -> Result<Attempt<'_>, Fault> {
-        let key = (mount, name.to_owned());
+        self.admit((mount, name.to_owned()), rules, now, rules.threshold)
+    }
+
+    /// The same with any number of attempts at a time, for secrets too long to be guessed.
+    pub fn begin_any(
+        &self,
+        mount: u64,
+        name: &str,
+        rules: LockoutRules,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, Fault> {
+        self.admit((mount, name.to_owned()), rules, now, u32::MAX)
+    }
+
+    fn admit(
+        &self,
+        key: Key,
+        rules: LockoutRules,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Attempt<'_>, Fault> {
         // Made only when it is admitted: dropping one ends an attempt.
         let attempt = |key| Attempt {
             lockouts: self,
@@ -120,10 +170,12 @@ impl Lockouts {
         if tries.locked(now) {
             return Err(Fault::Forbidden("permission denied".to_owned()));
         }
-        if tries.running == 0 {
-            tries.renew(now);
+        if tries.running == 0
+            && let Some(end) = tries.renew(now)
+        {
+            self.change(Change::Unlocked(key.clone(), end));
         }
-        if tries.failed + tries.running >= rules.threshold {
+        if tries.failed.saturating_add(tries.running) >= most {
             return Err(Fault::Limited { retry_after: 1 });
         }
         tries.running += 1;
@@ -141,9 +193,17 @@ impl Lockouts {
 
     /// Forgets the failures of a name.
     pub fn unlock(&self, mount: u64, name: &str) {
-        if let Some(tries) = self.names().get_mut(&(mount, name.to_owned())) {
-            tries.failed = 0;
-            tries.locked_until = None;
+        let key = (mount, name.to_owned());
+        let mut names = self.names();
+        let Some(tries) = names.get_mut(&key) else {
+            return;
+        };
+        tries.failed = 0;
+        if let Some(end) = tries.locked_until.take() {
+            self.change(Change::Unlocked(key.clone(), end));
+        }
+        if tries.running == 0 {
+            names.remove(&key);
         }
     }
 }
@@ -157,8 +217,10 @@ impl Attempt<'_> {
         if let Some(tries) = names.get_mut(&self.key) {
             tries.failed = tries.failed.saturating_add(1);
             tries.fresh_at = plus(self.now, self.rules.counter_reset);
-            if tries.failed >= self.rules.threshold {
-                tries.locked_until = Some(plus(self.now, self.rules.duration));
+            if tries.failed >= self.rules.threshold && !tries.locked(self.now) {
+                let end = plus(self.now, self.rules.duration);
+                tries.locked_until = Some(end);
+                self.lockouts.change(Change::Locked(self.key.clone(), end));
             }
         }
     }
@@ -245,6 +307,35 @@ mod tests {
         assert_eq!(begun.len(), 5);
         begun.into_iter().for_each(Attempt::failed);
         assert!(refused(&lockouts, 0));
+    }
+
+    #[test]
+    fn locks_are_told_once_and_restored_ones_hold() {
+        let lockouts = Lockouts::default();
+        fail(&lockouts, 5, 0);
+        let key = (1, "alice".to_owned());
+        let locked = Change::Locked(key.clone(), at(15));
+        assert_eq!(lockouts.take_changes(), [locked]);
+        assert!(lockouts.take_changes().is_empty());
+        let restarted = Lockouts::default();
+        restarted.restore(key.clone(), at(15));
+        assert!(refused(&restarted, 14));
+        assert!(!refused(&restarted, 15));
+        let over = [Change::Unlocked(key.clone(), at(15))];
+        assert_eq!(restarted.take_changes(), over);
+        lockouts.unlock(1, "alice");
+        assert_eq!(lockouts.take_changes(), over);
+        assert!(lockouts.names().is_empty());
+    }
+
+    #[test]
+    fn long_secrets_may_be_tried_many_at_a_time_but_not_wrongly() {
+        let lockouts = Lockouts::default();
+        let begin = || lockouts.begin_any(1, "role", LockoutRules::default(), at(0));
+        let attempts: Vec<_> = (0..20).map(|_| begin().unwrap()).collect();
+        attempts.into_iter().for_each(Attempt::failed);
+        assert!(matches!(begin(), Err(Fault::Forbidden(_))));
+        assert_eq!(lockouts.take_changes().len(), 1);
     }
 
     #[test]

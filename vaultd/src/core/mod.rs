@@ -27,6 +27,7 @@ pub mod identity;
 pub mod issue;
 pub mod leak;
 pub mod lease;
+mod locked;
 pub mod lockout;
 pub mod login;
 pub mod meter;
@@ -98,6 +99,8 @@ pub struct Core {
     /// Work that waits its turn, and names with wrong passwords: both outlive sealing.
     pub slow: slow::Slow,
     pub lockouts: lockout::Lockouts,
+    /// Those of them that are stored.
+    locked: locked::Stored,
     pub outbound: Arc<Outbound>,
     /// Public keys of who signs tokens for logins.
     pub issuers: Issuers,
@@ -133,6 +136,7 @@ impl Core {
             ttl,
             slow: slow::Slow::default(),
             lockouts: lockout::Lockouts::default(),
+            locked: locked::Stored::default(),
             outbound: Arc::default(),
             issuers: Issuers::default(),
             meter: meter::Meter::default(),

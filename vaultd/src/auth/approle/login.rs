@@ -1,7 +1,7 @@
 //! Login: a role id and a secret id become a proven identity.
 //!
-//! Promises: the steps and the answer are the same whether the role id or the secret id is wrong; a
-//! use is counted in the transaction that issues the token, so that it is neither lost nor given
+//! Promises: the steps and the answer are the same whether the role id or the secret id is wrong, until
+//! the role is locked; a use is counted in the transaction that issues the token, so that it is neither lost nor given
 //! twice; a refused login costs no use.
 
 use std::net::IpAddr;
@@ -18,9 +18,39 @@ use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::login::{Alias, Login, TokenParams, within};
 use crate::core::reply::Reply;
+use crate::core::slow::Outside;
 
 /// Stands for a role that is not there. No role has this name or generation.
 const NOBODY: &str = "-";
+
+/// Before the login: too many wrong secret ids lock a role, as wrong passwords lock a user.
+pub async fn check(ctx: &Ctx<'_>, view: &mut View<'_>, outside: &Outside<'_>) -> Result<(), Fault> {
+    let role_id = presented(ctx.body(), "role_id")?;
+    let (Some(role_id), Some(value)) = (role_id, presented(ctx.body(), "secret_id")?) else {
+        return Ok(());
+    };
+    let role = find_role(ctx, view, &role_id).await?;
+    let secret_id = find_secret_id(ctx, view, role.as_ref(), &value).await?;
+    let Some((_, role)) = role else {
+        return Err(refused());
+    };
+    if !role.bind_secret_id {
+        return Ok(());
+    }
+    let rules = ctx.mount.config.lockout.unwrap_or_default();
+    let attempt =
+        outside
+            .lockouts
+            .begin_any(ctx.mount.number, role_id.expose(), rules, ctx.now())?;
+    match secret_id.filter(|secret_id| !secret_id.expired(ctx.now())) {
+        Some(_) => attempt.succeeded(),
+        None => {
+            attempt.failed();
+            return Err(refused());
+        }
+    }
+    Ok(())
+}
 
 pub(super) async fn login(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let role_id =
@@ -30,11 +60,7 @@ pub(super) async fn login(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     let Some(value) = secret_id else {
         return without_secret_id(role, ctx.request.remote);
     };
-    let generation = role
-        .as_ref()
-        .map_or(NOBODY, |(_, role)| role.generation.as_str());
-    let fingerprint = fingerprint(ctx.prf, generation, &value);
-    let secret_id: Option<SecretId> = view.get(&secret_id_row(generation, &fingerprint)).await?;
+    let secret_id = find_secret_id(ctx, view, role.as_ref(), &value).await?;
     let Some((name, role)) = role else {
         return Err(refused());
     };
@@ -45,6 +71,7 @@ pub(super) async fn login(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
         .filter(|secret_id| !secret_id.expired(ctx.now()))
         .ok_or_else(refused)?;
     check_source(&role, &secret_id, ctx.request.remote)?;
+    let fingerprint = fingerprint(ctx.prf, &role.generation, &value);
     use_once(ctx, view, &role, &secret_id, fingerprint).await?;
     Ok(identity(name, role, Some(secret_id)))
 }
@@ -67,6 +94,18 @@ async fn find_role(
     let name = index.map_or_else(|| NOBODY.to_owned(), |index| index.name);
     let role: Option<Role> = view.get(&format!("role/{name}")).await?;
     Ok(role.map(|role| (name, role)))
+}
+
+/// One read, whether there is such a role or not.
+async fn find_secret_id(
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    role: Option<&(String, Role)>,
+    value: &Credential,
+) -> Result<Option<SecretId>, Fault> {
+    let generation = role.map_or(NOBODY, |(_, role)| role.generation.as_str());
+    let fingerprint = fingerprint(ctx.prf, generation, value);
+    Ok(view.get(&secret_id_row(generation, &fingerprint)).await?)
 }
 
 /// The name of the role that a role id stands for; empty if there is none.

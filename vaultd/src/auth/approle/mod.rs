@@ -16,7 +16,7 @@ mod tidy;
 #[expect(clippy::unwrap_used)]
 mod tests;
 
-pub use login::{renewed, role_of_login};
+pub use login::{check, renewed, role_of_login};
 pub use routes::{Call, Property, ROWS};
 pub use tidy::tidy;
 

@@ -16,7 +16,7 @@ use crate::core::request::Request;
 use crate::core::retry::committed;
 use crate::core::system::note_version;
 use crate::core::unsealed::Unsealed;
-use crate::core::{Core, after, audit_device, leak};
+use crate::core::{Core, after, audit_device, leak, locked};
 
 pub async fn run(core: &Core, request: &Request) -> Result<Reply, Fault> {
     if let Ok(mut attempts) = core.operators.attempts.lock() {
@@ -136,6 +136,7 @@ async fn open(core: &Core, record: &SealRecord, root: Key<32>) -> Result<(), Fau
     recover_audit(core, &vault).await?;
     audit_device::open_all(core, &vault).await?;
     leak::load(&vault, (core.clock)()).await?;
+    locked::load(core, &vault).await?;
     after::resume(&vault).await?;
     let version = core.settings.compat_version.as_str();
     let now = (core.clock)();

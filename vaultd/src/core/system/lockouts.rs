@@ -7,6 +7,8 @@ use serde_json::json;
 use crate::core::Core;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::locked;
+use crate::core::mount::Kind;
 use crate::core::reply::Reply;
 use crate::core::unsealed::Unsealed;
 
@@ -45,14 +47,19 @@ pub fn list(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault
 }
 
 /// A name that is not locked is fine.
-pub fn unlock(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+pub async fn unlock(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     let accessor = ctx.param("accessor");
-    let mounts = vault.mounts.load();
+    let mounts = vault.mounts.load_full();
     let mount = mounts
         .iter()
         .find(|mount| mount.kind.is_auth() && mount.accessor == accessor);
     let mount = mount.ok_or_else(|| Fault::invalid("no login method has this mount accessor"))?;
-    core.lockouts
-        .unlock(mount.number, &ctx.param("name").to_ascii_lowercase());
+    // As it is counted: users have one spelling, role ids are what they are.
+    let name = match mount.kind {
+        Kind::Userpass | Kind::Ldap => ctx.param("name").to_ascii_lowercase(),
+        _ => ctx.param("name").to_owned(),
+    };
+    core.lockouts.unlock(mount.number, &name);
+    locked::save(core, vault).await?;
     Ok(Reply::none())
 }

@@ -163,7 +163,7 @@ pub async fn run(
         Call::ToolsRandom => transit::random(ctx),
         Call::ToolsHash => transit::hash(ctx),
         Call::LockedUsers => lockouts::list(core, vault, ctx),
-        Call::UnlockUser => lockouts::unlock(core, vault, ctx),
+        Call::UnlockUser => lockouts::unlock(core, vault, ctx).await,
         Call::LeaseLookup => leases::lookup(ctx, tx).await,
         Call::LeaseList => leases::list(ctx, tx).await,
         Call::LeaseRenew => leases::renew(ctx, tx).await,

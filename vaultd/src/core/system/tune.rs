@@ -101,9 +101,9 @@ pub fn apply(mount: &mut Mount, body: &Body) -> Result<(), Fault> {
         config.listing_visibility = visibility;
     }
     if let Some(given) = body.map("user_lockout_config")? {
-        if !matches!(mount.kind, Kind::Userpass | Kind::Ldap) {
+        if !matches!(mount.kind, Kind::Userpass | Kind::Ldap | Kind::Approle) {
             return Err(Fault::invalid(
-                "tuning of user lockout configuration is for methods with passwords: userpass, ldap",
+                "tuning of user lockout configuration is for userpass, ldap and approle",
             ));
         }
         config.lockout = Some(lockout(
