@@ -151,7 +151,7 @@ impl Tx {
         if !self.writes.contains_key(&key)
             && let Some(row) = self.fetch(&key).await?
         {
-            self.note_read(&key, row.rev);
+            self.note_read(&key, row.rev)?;
             return shared.parsed(mount, &key, path, &row, parse).map(Some);
         }
         let Some(plain) = self.get(mount, path).await? else {
@@ -173,11 +173,35 @@ impl Tx {
         if self.flags(mount, &key, directory).await? & LEAF == 0 || self.writes.contains_key(&key) {
             return Ok(());
         }
-        // A commit between the two reads looks the same.
-        match self.is_mixed().await? {
-            true => Err(BarrierError::Conflict),
-            false => Err(BarrierError::Damaged(path.to_owned())),
+        // Commits between the two reads look the same.
+        let value = names::value_key(&keyring, mount, path);
+        match self.frozen.is_some() || self.is_lost(mount, &value, &key, directory).await? {
+            true => Err(BarrierError::Damaged(path.to_owned())),
+            false => Err(BarrierError::Conflict),
         }
+    }
+
+    /// Whether a value is absent and listed at one and the same moment.
+    async fn is_lost(
+        &self,
+        mount: u64,
+        value: &Bytes,
+        entry: &Bytes,
+        directory: &str,
+    ) -> Result<bool, BarrierError> {
+        let shared = self.barrier.shared();
+        let mut snapshot = shared.storage.snapshot().await?;
+        if snapshot.get(value).await?.is_some() {
+            return Ok(false);
+        }
+        let Some(row) = snapshot.get(entry).await? else {
+            return Ok(false);
+        };
+        let opened = envelope::open(&shared.keyring.load(), mount, entry, &row.val);
+        let flags = opened
+            .ok()
+            .and_then(|(plain, _)| listing::flags_of(&plain, directory));
+        Ok(flags.is_none_or(|flags| flags & LEAF != 0))
     }
 
     pub(super) async fn put(
@@ -212,7 +236,7 @@ impl Tx {
             return Err(BarrierError::Limit("the value is larger than 1 MiB"));
         }
         let key = names::value_key(&self.shared().keyring.load(), mount, path);
-        self.note_read(&key, 0);
+        self.note_read(&key, 0)?;
         let write = Write {
             mount,
             before: None,
@@ -277,10 +301,13 @@ impl Tx {
 
     // Rows
 
-    /// The first reading counts: a later one may have seen another commit, and what was decided by
-    /// the first would be written over it.
-    fn note_read(&mut self, key: &Bytes, rev: Rev) {
-        self.reads.entry(key.clone()).or_insert(rev);
+    /// A row that changes between two readings is a conflict at once: what was decided by one of them may
+    /// be wrong by the other, and by the time of the commit it may look again as at first.
+    fn note_read(&mut self, key: &Bytes, rev: Rev) -> Result<(), BarrierError> {
+        match *self.reads.entry(key.clone()).or_insert(rev) == rev {
+            true => Ok(()),
+            false => Err(BarrierError::Conflict),
+        }
     }
 
     async fn row(
@@ -297,10 +324,10 @@ impl Tx {
         }
         let shared = self.shared();
         let Some(row) = self.fetch(key).await? else {
-            self.note_read(key, 0);
+            self.note_read(key, 0)?;
             return Ok(None);
         };
-        self.note_read(key, row.rev);
+        self.note_read(key, row.rev)?;
         shared.check_row(key, &place)?;
         let (plain, _) = envelope::open(&shared.keyring.load(), mount, key, &row.val)
             .map_err(|_| BarrierError::Damaged(place()))?;
@@ -357,7 +384,7 @@ impl Tx {
         let shared = self.shared();
         let row = self.fetch(key).await?;
         shared.check_row(key, || "a row that is to be replaced".to_owned())?;
-        self.note_read(key, row.as_ref().map_or(0, |row| row.rev));
+        self.note_read(key, row.as_ref().map_or(0, |row| row.rev))?;
         match row {
             None => Ok(None),
             Some(row) => envelope::claimed_generation(&row.val)

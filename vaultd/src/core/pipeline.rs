@@ -25,6 +25,7 @@ use super::mount::{Kind, MountTable};
 use super::record::{Recorder, verb_name};
 use super::reply::Reply;
 use super::request::{Request, Verb};
+use super::retry::pause;
 use super::route::Access;
 use super::unsealed::Unsealed;
 use super::{Core, after, issue, quota, revoke, wrapping};
@@ -114,12 +115,12 @@ async fn attempts(
 ) -> Result<Reply, Fault> {
     let mut prepared = Prepared::Nothing;
     let mut opened = false;
-    for _ in 0..ATTEMPTS {
+    for failed in 1..=ATTEMPTS {
         let mut tx = vault.barrier.begin();
         let decision = decide(vault, resolved, request, caller, &mut tx).await;
         let decision = believed(decision, &tx).await;
         if matches!(decision, Err(Fault::Conflict)) {
-            tokio::task::yield_now().await;
+            pause(failed).await;
             continue;
         }
         if !opened {
@@ -153,7 +154,7 @@ async fn attempts(
             Err(fault) => Err(fault),
         };
         match outcome {
-            Err(Fault::Conflict) => tokio::task::yield_now().await,
+            Err(Fault::Conflict) => pause(failed).await,
             outcome => return outcome,
         }
     }

@@ -3,6 +3,18 @@
 /// Times that a change is tried before it is given up.
 pub const ATTEMPTS: u32 = 50;
 
+/// Attempts that follow one another at once.
+const AT_ONCE: u32 = 4;
+
+/// Before another attempt. Others go first; who keeps losing waits a little longer, since a commit may take a
+/// moment to be known everywhere.
+pub async fn pause(failed: u32) {
+    match failed < AT_ONCE {
+        true => tokio::task::yield_now().await,
+        false => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+    }
+}
+
 /// `committed!(vault, |tx| async expression giving Result<T, Fault>)` gives `Result<T, Fault>`.
 ///
 /// A macro, because an async closure cannot promise that its future is `Send`.
@@ -26,7 +38,7 @@ macro_rules! committed {
             attempts -= 1;
             match outcome {
                 Err($crate::core::fault::Fault::Conflict) if attempts > 0 => {
-                    tokio::task::yield_now().await
+                    $crate::core::retry::pause($crate::core::retry::ATTEMPTS - attempts).await
                 }
                 outcome => break outcome,
             }

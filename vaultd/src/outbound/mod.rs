@@ -10,6 +10,7 @@ mod directory;
 mod trust;
 mod url;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub enum Failure {
     DirectoryUrl,
     #[error("the CA certificates are not valid PEM, or there are none")]
     Authority,
+    #[error("no address is known for the name of the host")]
+    Name,
     #[error("cannot connect: {0}")]
     Connect(String),
     #[error("TLS: {0}")]
@@ -156,7 +159,11 @@ impl Outbound {
 
     async fn exchange(&self, trust: &Trust, request: Request) -> Result<Answer, Failure> {
         let url = request.url.clone();
-        let tcp = TcpStream::connect((url.bare_host(), url.port()))
+        let addresses = tokio::net::lookup_host((url.bare_host(), url.port()))
+            .await
+            .map_err(|_| Failure::Name)?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let tcp = TcpStream::connect(&addresses[..])
             .await
             .map_err(|error| Failure::Connect(error.kind().to_string()))?;
         let _ = tcp.set_nodelay(true);

@@ -141,8 +141,8 @@ async fn a_row_changed_between_reading_and_writing_it_is_a_conflict() {
     let mut tx = bed.barrier.begin();
     tx.view(MOUNT).get_bytes("a").await.unwrap();
     bed.put("a", "2").await;
-    tx.view(MOUNT).put("a", &3).await.unwrap();
-    assert!(matches!(tx.commit().await, Err(BarrierError::Conflict)));
+    let put = tx.view(MOUNT).put("a", &3).await;
+    assert!(matches!(put, Err(BarrierError::Conflict)));
     assert_eq!(bed.get("a").await.unwrap().unwrap(), "2");
 }
 
@@ -150,14 +150,16 @@ async fn increment(barrier: &Arc<Barrier>) {
     loop {
         let mut tx = barrier.begin();
         let mut view = tx.view(MOUNT);
-        // A row that was made between two looks is a conflict too.
         let count: u32 = match view.get("count").await {
             Err(BarrierError::Conflict) => continue,
             found => found.unwrap().unwrap_or(0),
         };
         tokio::task::yield_now().await;
-        view.put("count", &(count + 1)).await.unwrap();
-        match tx.commit().await {
+        let outcome = match view.put("count", &(count + 1)).await {
+            Ok(()) => tx.commit().await,
+            refused => refused,
+        };
+        match outcome {
             Err(BarrierError::Conflict) => {}
             done => return done.unwrap(),
         }

@@ -214,3 +214,24 @@ async fn a_purged_mount_leaves_no_rows() {
     assert_eq!(bed.rows().await.len(), before + 2);
     assert!(bed.barrier.verify().await.unwrap().healthy());
 }
+
+/// Absent, there, and absent again: a transaction that saw both must not commit, or its value would be
+/// listed nowhere and the sums would count a row that is gone.
+#[tokio::test]
+async fn a_row_that_comes_and_goes_between_two_readings_is_a_conflict() {
+    let bed = Bed::new().await;
+    let mut tx = bed.barrier.begin();
+    assert!(tx.view(MOUNT).get::<u8>("a").await.unwrap().is_none());
+    bed.put("a", "1").await;
+    let second = tx.view(MOUNT).put("a", &2).await;
+    bed.delete("a").await.unwrap();
+    let outcome = match second {
+        Ok(()) => tx.commit().await,
+        refused => refused,
+    };
+    assert!(
+        matches!(outcome, Err(BarrierError::Conflict)),
+        "{outcome:?}"
+    );
+    assert!(bed.barrier.verify().await.unwrap().healthy());
+}

@@ -40,9 +40,13 @@ impl Tx {
             return Ok(false);
         }
         let storage = &self.barrier.shared().storage;
-        for (key, rev) in &self.reads {
-            if storage.get(key).await?.map_or(0, |item| item.rev) != *rev {
-                return Ok(true);
+        // A commit may come between two of these reads too, and undo what an earlier one did. What is the
+        // same in both passes was so together, at the moment between them.
+        for _ in 0..2 {
+            for (key, rev) in &self.reads {
+                if storage.get(key).await?.map_or(0, |item| item.rev) != *rev {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

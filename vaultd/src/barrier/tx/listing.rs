@@ -370,7 +370,7 @@ pub(in crate::barrier) fn is_leaf(flags: u8) -> bool {
     flags & LEAF != 0
 }
 
-fn flags_of(plain: &[u8], directory: &str) -> Option<u8> {
+pub(super) fn flags_of(plain: &[u8], directory: &str) -> Option<u8> {
     split_listing(plain)
         .filter(|(_, stored)| *stored == directory)
         .map(|(flags, _)| flags)
