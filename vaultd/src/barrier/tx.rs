@@ -3,6 +3,7 @@
 //! Nothing is held while it runs. At commit every row that was read must still have the revision at
 //! which it was read; otherwise `Conflict`, and the caller runs again from the start.
 
+mod absent;
 mod commit;
 mod listing;
 mod window;
@@ -28,7 +29,6 @@ use super::view::View;
 use super::{Barrier, Shared};
 
 pub use listing::Cursor;
-use listing::LEAF;
 pub(super) use listing::{entry_of, is_leaf, split_listing};
 pub use window::Window;
 pub(super) use window::shown;
@@ -159,49 +159,6 @@ impl Tx {
         };
         let parsed = parse(&plain).ok_or_else(|| BarrierError::Unreadable(path.to_owned()))?;
         Ok(Some(Arc::new(parsed)))
-    }
-
-    /// A value that its directory lists is not absent.
-    async fn check_absent(&mut self, mount: u64, path: &str) -> Result<(), BarrierError> {
-        let shared = self.shared();
-        let keyring = shared.keyring.load_full();
-        shared
-            .check_absence(&names::value_key(&keyring, mount, path), || path.to_owned())
-            .await?;
-        let (directory, name) = names::split_last(path);
-        let key = names::listing_key(&keyring, mount, directory, name);
-        if self.flags(mount, &key, directory).await? & LEAF == 0 || self.writes.contains_key(&key) {
-            return Ok(());
-        }
-        // Commits between the two reads look the same.
-        let value = names::value_key(&keyring, mount, path);
-        match self.frozen.is_some() || self.is_lost(mount, &value, &key, directory).await? {
-            true => Err(BarrierError::Damaged(path.to_owned())),
-            false => Err(BarrierError::Conflict),
-        }
-    }
-
-    /// Whether a value is absent and listed at one and the same moment.
-    async fn is_lost(
-        &self,
-        mount: u64,
-        value: &Bytes,
-        entry: &Bytes,
-        directory: &str,
-    ) -> Result<bool, BarrierError> {
-        let shared = self.barrier.shared();
-        let mut snapshot = shared.storage.snapshot().await?;
-        if snapshot.get(value).await?.is_some() {
-            return Ok(false);
-        }
-        let Some(row) = snapshot.get(entry).await? else {
-            return Ok(false);
-        };
-        let opened = envelope::open(&shared.keyring.load(), mount, entry, &row.val);
-        let flags = opened
-            .ok()
-            .and_then(|(plain, _)| listing::flags_of(&plain, directory));
-        Ok(flags.is_none_or(|flags| flags & LEAF != 0))
     }
 
     pub(super) async fn put(
