@@ -51,7 +51,7 @@ class Terminal:
             except OSError:
                 raise SystemExit("the terminal ended")
 
-    def until(self, pattern, answers=(), limit=120):
+    def until(self, pattern, answers=(), limit=600):
         """Waits for `pattern`, answering each prompt on the way; returns the match and all text."""
         begun, text = time.time(), ""
         while True:
