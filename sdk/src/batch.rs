@@ -129,22 +129,28 @@ fn outcome(result: Value) -> Result<Wiped, Error> {
         path: "sys/batch".to_owned(),
         cause: "a result has another shape".to_owned(),
     })?;
-    let Part { path, errors, .. } = part;
     let data = Wiped::from(part.data);
-    let request_id = Some(part.request_id).filter(|id| !id.is_empty());
     match part.status {
         ..400 => Ok(data),
-        403 => Err(Error::Denied {
+        status => Err(failure(part.path, status, part.errors, part.request_id)),
+    }
+}
+
+/// Why one path of many was not read.
+pub(crate) fn failure(path: String, status: u16, errors: Vec<String>, request_id: String) -> Error {
+    let request_id = Some(request_id).filter(|id| !id.is_empty());
+    match status {
+        403 => Error::Denied {
             path,
             errors,
             request_id,
-        }),
-        404 => Err(Error::NotFound { path }),
-        status => Err(Error::Api {
+        },
+        404 => Error::NotFound { path },
+        status => Error::Api {
             status,
             errors,
             path,
             request_id,
-        }),
+        },
     }
 }

@@ -16,7 +16,7 @@ use vault_proto::Sensitive;
 use vault_proto::bundle::Signed;
 
 use crate::wipe::Wiped;
-use crate::{Call, Client, Error};
+use crate::{Call, Client, Error, batch};
 
 pub use cache::Cache;
 pub use host_key::HostKey;
@@ -100,28 +100,13 @@ impl Client {
     }
 }
 
+/// Without values in spite of its status it holds none that can be kept.
 fn failure(outcome: Outcome) -> Error {
-    let Outcome {
-        path,
-        status,
-        errors,
-        request_id,
-    } = outcome;
-    let request_id = Some(request_id).filter(|id| !id.is_empty());
-    match status {
-        403 => Error::Denied {
-            path,
-            errors,
-            request_id,
-        },
-        ..400 | 404 => Error::NotFound { path },
-        status => Error::Api {
-            status,
-            errors,
-            path,
-            request_id,
-        },
-    }
+    let status = match outcome.status {
+        ..400 => 404,
+        status => status,
+    };
+    batch::failure(outcome.path, status, outcome.errors, outcome.request_id)
 }
 
 impl Fetched {

@@ -47,6 +47,18 @@ pub(crate) fn is_so(target: &Path, content: &[u8], looks: Looks) -> bool {
     looks_so && fs::read(target).is_ok_and(|found| found == content)
 }
 
+/// Replaces one file. `mode` is of permission bits.
+pub(crate) fn replace(target: &Path, content: &[u8], mode: u32) -> Outcome {
+    let looks = Looks {
+        mode,
+        ..Looks::default()
+    };
+    let mut fresh = Fresh::write(target, content, looks)?;
+    fresh.put()?;
+    fresh.keep();
+    Ok(())
+}
+
 impl Fresh {
     /// Nothing is seen of it yet.
     pub(crate) fn write(target: &Path, content: &[u8], looks: Looks) -> Outcome<Fresh> {

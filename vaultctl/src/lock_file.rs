@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::{Fresh, Looks};
+use crate::atomic;
 use crate::command::run::fetch::Paths;
 use crate::error::{Outcome, file, local};
 
@@ -44,14 +44,7 @@ impl LockFile {
     pub(crate) fn write(&self, path: &Path) -> Outcome {
         let text =
             toml::to_string(self).map_err(|error| local(error.to_string(), "check the paths"))?;
-        let looks = Looks {
-            mode: 0o644,
-            ..Looks::default()
-        };
-        let mut fresh = Fresh::write(path, format!("{HEAD}{text}").as_bytes(), looks)?;
-        fresh.put()?;
-        fresh.keep();
-        Ok(())
+        atomic::replace(path, format!("{HEAD}{text}").as_bytes(), 0o644)
     }
 
     /// The versions of these paths; one that is not locked is an error.

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use vault_sdk::{Cache, Client, Error, HostKey, SecretString, Secrets, Startup};
 use vault_tests::{Said, Vault, Vaultctl};
 
@@ -41,13 +42,22 @@ fn seal(vault: &Vault) {
 
 struct Host<'a> {
     vault: &'a Vault,
-    dir: &'a Path,
+    dir: TempDir,
     token: String,
 }
 
 impl Host<'_> {
+    /// With a server that has secrets to keep.
+    fn new<'a>(vault: &'a Vault, max_stale: &str) -> Host<'a> {
+        Host {
+            vault,
+            dir: tempfile::tempdir().unwrap(),
+            token: prepared(vault, max_stale),
+        }
+    }
+
     fn vaultctl(&self) -> Vaultctl {
-        Vaultctl::new(self.dir, &self.vault.addr)
+        Vaultctl::new(self.dir.path(), &self.vault.addr)
             .env("VAULT_TOKEN", &self.token)
             .env("VAULT_MAX_RETRIES", "0")
     }
@@ -109,21 +119,14 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn an_app_starts_while_the_server_is_sealed_with_nothing_in_plain_on_the_disk() {
     let vault = durable();
-    let token = prepared(&vault, "12h");
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host {
-        vault: &vault,
-        dir: dir.path(),
-        token,
-    };
+    let host = Host::new(&vault, "12h");
     started(&host.run("kv/app"));
-    for path in files(&dir.path().join("kept")) {
+    for path in files(&host.dir.path().join("kept")) {
         let bytes = fs::read(&path).unwrap();
         let shows = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
         assert!(!shows(PASSWORD.as_bytes()) && !shows(b"password") && !shows(b"kv/app"));
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // A value that changed is what is kept from then on.
     let audit = serde_json::to_string(&vault.audit()).unwrap();
     assert!(audit.contains("kv/data/app") && !audit.contains(PASSWORD));
     seal(&vault);
@@ -140,13 +143,7 @@ fn an_app_starts_while_the_server_is_sealed_with_nothing_in_plain_on_the_disk() 
 #[test]
 fn what_the_server_does_not_allow_or_is_too_old_is_not_used() {
     let vault = quick();
-    let token = prepared(&vault, "2s");
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host {
-        vault: &vault,
-        dir: dir.path(),
-        token,
-    };
+    let host = Host::new(&vault, "2s");
     started(&host.run("kv/app"));
     started(&host.run("kv/never"));
     // Longer than the server allows is not to be had; less is.
@@ -173,16 +170,10 @@ fn what_the_server_does_not_allow_or_is_too_old_is_not_used() {
 #[test]
 fn a_tampered_bundle_and_another_hosts_key_open_nothing() {
     let vault = quick();
-    let token = prepared(&vault, "12h");
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host {
-        vault: &vault,
-        dir: dir.path(),
-        token,
-    };
+    let host = Host::new(&vault, "12h");
     started(&host.run("kv/app"));
     seal(&vault);
-    let all = files(&dir.path().join("kept"));
+    let all = files(&host.dir.path().join("kept"));
     assert_eq!(all.len(), 2, "{all:?}");
     for path in &all {
         let whole = fs::read(path).unwrap();
@@ -206,7 +197,7 @@ fn a_tampered_bundle_and_another_hosts_key_open_nothing() {
     fs::write(&all[0], one).unwrap();
     started(&host.run("kv/app"));
 
-    let key = dir.path().join("key");
+    let key = host.dir.path().join("key");
     let own = fs::read(&key).unwrap();
     fs::write(&key, [7; 32]).unwrap();
     refused(&host.run("kv/app"), "another host");
@@ -223,20 +214,14 @@ fn a_tampered_bundle_and_another_hosts_key_open_nothing() {
 #[test]
 fn systemds_credential_is_the_key() {
     let vault = quick();
-    let token = prepared(&vault, "12h");
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host {
-        vault: &vault,
-        dir: dir.path(),
-        token,
-    };
-    fs::write(dir.path().join("vaultd-bundle-key"), [9; 32]).unwrap();
+    let host = Host::new(&vault, "12h");
+    fs::write(host.dir.path().join("vaultd-bundle-key"), [9; 32]).unwrap();
     let run = |folder: &Path| {
         let vaultctl = host.vaultctl();
         let vaultctl = vaultctl.env("CREDENTIALS_DIRECTORY", &folder.display().to_string());
         let vaultctl = vaultctl.env(
             "CACHE_DIRECTORY",
-            &dir.path().join("systemd").display().to_string(),
+            &host.dir.path().join("systemd").display().to_string(),
         );
         vaultctl.run(
             &[
@@ -252,22 +237,19 @@ fn systemds_credential_is_the_key() {
             "",
         )
     };
-    started(&run(dir.path()));
+    started(&run(host.dir.path()));
     seal(&vault);
-    started(&run(dir.path()));
-    refused(&run(&dir.path().join("elsewhere")), "vaultd-bundle-key");
+    started(&run(host.dir.path()));
+    refused(
+        &run(&host.dir.path().join("elsewhere")),
+        "vaultd-bundle-key",
+    );
 }
 
 #[test]
 fn a_revoked_epoch_that_was_learnt_drops_every_bundle_of_the_host() {
     let vault = quick();
-    let token = prepared(&vault, "12h");
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host {
-        vault: &vault,
-        dir: dir.path(),
-        token,
-    };
+    let host = Host::new(&vault, "12h");
     started(&host.run("kv/app"));
     started(&host.run("kv/other"));
     let revoke = || {
@@ -294,13 +276,7 @@ fn a_revoked_epoch_that_was_learnt_drops_every_bundle_of_the_host() {
 #[test]
 fn a_server_that_says_no_is_believed_and_another_server_is_not() {
     let vault = quick();
-    let token = prepared(&vault, "12h");
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host {
-        vault: &vault,
-        dir: dir.path(),
-        token,
-    };
+    let host = Host::new(&vault, "12h");
     started(&host.run("kv/app"));
     crate::setup::policy(
         &vault,
@@ -317,13 +293,13 @@ fn a_server_that_says_no_is_believed_and_another_server_is_not() {
     // What another server gives is used, but not kept under the name of the first.
     let other = quick();
     let token = prepared(&other, "12h");
-    let kept = dir.path().join("kept");
+    let kept = host.dir.path().join("kept");
     let first = fs::read_dir(&kept).unwrap().next().unwrap().unwrap().path();
     let name = |address: &str| address.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     fs::rename(&first, kept.join(name(&other.addr))).unwrap();
     let host = Host {
         vault: &other,
-        dir: dir.path(),
+        dir: host.dir,
         token,
     };
     let said = host.run("kv/app");

@@ -1,12 +1,14 @@
 //! `encrypt` and `decrypt`: values that may live in git, since only the server opens them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use vault_sdk::Call;
 
+use crate::atomic;
 use crate::encrypted_file::{EncryptedFile, Recipient};
-use crate::error::{self, Outcome, local};
+use crate::error::{Outcome, local};
 use crate::mount::locate;
 use crate::output::{Content, Rows, stdout};
 use crate::session::{Session, text};
@@ -64,7 +66,7 @@ pub(crate) async fn encrypt(
     let Some(target) = args.out.or(usual.filter(|_| !is_stdin)) else {
         return stdout(file.text.as_bytes());
     };
-    replace(&target, &file.text).map_err(|e| error::file("write", &target, &e))?;
+    atomic::replace(&target, file.text.as_bytes(), mode_of(&target))?;
     out.done(&format!(
         "{} encrypted for {} in {}",
         file.added.len(),
@@ -80,21 +82,10 @@ pub(crate) async fn encrypt(
     Ok(())
 }
 
-/// In one step, with the mode that the file had.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let written = std::fs::write(&beside, text).and_then(|()| {
-        if let Ok(known) = path.metadata() {
-            std::fs::set_permissions(&beside, known.permissions())?;
-        }
-        std::fs::rename(&beside, path)
-    });
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    written
+/// The mode that the file has; one that is new may be read by all, as what is in git.
+fn mode_of(path: &Path) -> u32 {
+    let known = path.metadata().map(|known| known.permissions().mode());
+    known.map_or(0o644, |mode| mode & 0o7777)
 }
 
 async fn recipient(session: &dyn Fn() -> Outcome<Session>, args: &Encrypt) -> Outcome<Recipient> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::run::{environment, fetch};
-use crate::atomic::{Fresh, Looks};
+use crate::atomic;
 use crate::error::{Outcome, file, local};
 use crate::manifest::mode;
 use crate::output::{self, Content};
@@ -39,16 +39,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Outcome {
     })?;
     match &args.out {
         None => output::stdout(text.as_bytes()),
-        Some(path) => {
-            let looks = Looks {
-                mode,
-                ..Looks::default()
-            };
-            let mut fresh = Fresh::write(path, text.as_bytes(), looks)?;
-            fresh.put()?;
-            fresh.keep();
-            Ok(())
-        }
+        Some(path) => atomic::replace(path, text.as_bytes(), mode),
     }
 }
 

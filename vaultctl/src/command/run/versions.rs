@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Args;
 use super::fetch::{self, Read};
 use super::kept;
-use crate::atomic::{Fresh, Looks};
+use crate::atomic;
 use crate::error::{Outcome, local};
 use crate::lock_file::{LockFile, beside};
 use crate::manifest::USUAL;
@@ -35,12 +35,6 @@ pub(super) async fn read(
     let (read, receipts) = fetch::with_receipts(session, &paths).await?;
     let text = serde_json::to_string_pretty(&receipts)
         .map_err(|error| local(error.to_string(), "leave out --receipt"))?;
-    let looks = Looks {
-        mode: 0o644,
-        ..Looks::default()
-    };
-    let mut fresh = Fresh::write(file, format!("{text}\n").as_bytes(), looks)?;
-    fresh.put()?;
-    fresh.keep();
+    atomic::replace(file, format!("{text}\n").as_bytes(), 0o644)?;
     Ok(read)
 }

@@ -4,6 +4,7 @@
 //! there the old one holds.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
@@ -60,13 +61,13 @@ struct Source {
 
 /// Every list of a mount.
 #[derive(Default)]
-pub(super) struct Revoked(Vec<Crl>);
+pub(super) struct Revoked(Vec<Arc<Crl>>);
 
 impl Revoked {
     pub(super) async fn load(view: &mut View<'_>) -> Result<Revoked, Fault> {
         let mut all = Vec::new();
         for name in view.list("crl").await? {
-            all.extend(view.get::<Crl>(&format!("crl/{name}")).await?);
+            all.extend(view.get_shared::<Crl>(&row_of(&name)).await?);
         }
         Ok(Revoked(all))
     }
@@ -206,11 +207,11 @@ pub(super) async fn is_any_due(now: i64, view: &mut View<'_>) -> Result<bool, Fa
     Ok(!due(now, view).await?.is_empty())
 }
 
-async fn due(now: i64, view: &mut View<'_>) -> Result<Vec<(String, Crl)>, Fault> {
+async fn due(now: i64, view: &mut View<'_>) -> Result<Vec<(String, Arc<Crl>)>, Fault> {
     let mut due = Vec::new();
     for name in view.list("crl").await? {
-        let list: Option<Crl> = view.get(&row_of(&name)).await?;
-        let is_due = |list: &Crl| list.source.as_ref().is_some_and(|from| from.due <= now);
+        let list: Option<Arc<Crl>> = view.get_shared(&row_of(&name)).await?;
+        let is_due = |list: &Arc<Crl>| list.source.as_ref().is_some_and(|from| from.due <= now);
         due.extend(list.filter(is_due).map(|list| (name, list)));
     }
     Ok(due)
@@ -222,12 +223,17 @@ pub(super) async fn refresh(
     now: i64,
     view: &mut View<'_>,
 ) -> Result<Vec<(String, Crl)>, Fault> {
+    let due = due(now, view).await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let authorities = authorities(view).await?;
     let mut fresh = Vec::new();
-    for (name, mut old) in due(now, view).await? {
+    for (name, old) in due {
+        let mut old = Crl::clone(&old);
         let Some(source) = &mut old.source else {
             continue;
         };
-        let authorities = authorities(view).await?;
         let list = match Crl::fetch(outbound, &source.url, now, &authorities).await {
             Ok(list) => list,
             Err(why) => {

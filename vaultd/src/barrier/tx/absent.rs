@@ -18,16 +18,14 @@ impl Tx {
     ) -> Result<(), BarrierError> {
         let shared = self.shared();
         let keyring = shared.keyring.load_full();
-        shared
-            .check_absence(&names::value_key(&keyring, mount, path), || path.to_owned())
-            .await?;
+        let value = names::value_key(&keyring, mount, path);
+        shared.check_absence(&value, || path.to_owned()).await?;
         let (directory, name) = names::split_last(path);
         let key = names::listing_key(&keyring, mount, directory, name);
         if self.flags(mount, &key, directory).await? & LEAF == 0 || self.writes.contains_key(&key) {
             return Ok(());
         }
         // Commits between the two reads look the same.
-        let value = names::value_key(&keyring, mount, path);
         match self.frozen.is_some() || self.is_lost(mount, &value, &key, directory).await? {
             true => Err(BarrierError::Damaged(path.to_owned())),
             false => Err(BarrierError::Conflict),
