@@ -48,6 +48,7 @@ const WITH_HEADERS: &[&str] = &[
     "vaultd/crypto/src",
     "vaultd/audit/src",
     "vaultd/policy/src",
+    "vaultd/ssh/src",
     "vaultctl/src",
     "sdk/src",
     "proto/src",

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use vault_crypto::{Prf, Random};
 
+use super::NAMESPACE;
 use super::model::{Config, Text};
-use super::signature::NAMESPACE;
 use crate::auth::name::RoleName;
 use crate::barrier::View;
 use crate::core::context::Ctx;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::certificate::Certificate;
+use vault_ssh::{Certificate, Key, Signature};
+
+use super::NAMESPACE;
 use super::challenge::Challenge;
-use super::key::Key;
 use super::model::{Config, Role, Text};
-use super::signature::{NAMESPACE, Signature};
 use crate::auth::name::RoleName;
 use crate::barrier::View;
 use crate::core::context::Ctx;
@@ -21,7 +21,7 @@ pub(super) async fn login(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     let text = Text::required(body, "challenge")?;
     let challenge = Challenge::check(ctx, &name, &text).ok_or_else(stale)?;
     let origin = origin(ctx, view).await?;
-    let signature = Signature::parse(&body.required("signature")?).map_err(|_| {
+    let signature = Signature::parse(&body.required("signature")?, NAMESPACE).map_err(|_| {
         Fault::invalid(format!(
             "signature: expected what ssh-keygen -Y sign -n {NAMESPACE} makes, with an ed25519, ecdsa or rsa-sha2 key"
         ))

@@ -6,15 +6,11 @@
 //! not outlive the certificate that it was issued for. Does not promise: that a login cannot be passed
 //! on by a false server, unless `origins` is set in the config.
 
-mod certificate;
 mod challenge;
-mod key;
 mod login;
 mod model;
 mod role;
 mod routes;
-mod signature;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +25,9 @@ use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+
+/// Keeps signatures for other uses of a key, such as Git's, from being logins, and the reverse.
+const NAMESPACE: &str = "login@vaultd";
 
 /// Carries out one operation.
 pub async fn run(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {

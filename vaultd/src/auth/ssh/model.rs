@@ -1,8 +1,8 @@
 //! What the ssh method stores.
 
 use serde::{Deserialize, Serialize};
+use vault_ssh::Key;
 
-use super::key::Key;
 use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::fault::Fault;

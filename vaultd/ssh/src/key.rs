@@ -12,11 +12,11 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use super::wire::{Malformed, Reader, push_string};
+use crate::wire::{Malformed, Reader, push_number, push_string};
 
 /// A public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PublicKey {
+struct PublicKey {
     algorithm: &'static str,
     kind: Kind,
 }
@@ -29,14 +29,14 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Curve {
+pub enum Curve {
     P256,
     P384,
     P521,
 }
 
 impl Curve {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Curve::P256 => "nistp256",
             Curve::P384 => "nistp384",
@@ -44,8 +44,25 @@ impl Curve {
         }
     }
 
-    /// Bytes of each half of a signature.
-    fn half(self) -> usize {
+    pub fn of_algorithm(algorithm: &str) -> Option<Curve> {
+        match algorithm {
+            "ecdsa-sha2-nistp256" => Some(Curve::P256),
+            "ecdsa-sha2-nistp384" => Some(Curve::P384),
+            "ecdsa-sha2-nistp521" => Some(Curve::P521),
+            _ => None,
+        }
+    }
+
+    fn algorithm(self) -> &'static str {
+        match self {
+            Curve::P256 => "ecdsa-sha2-nistp256",
+            Curve::P384 => "ecdsa-sha2-nistp384",
+            Curve::P521 => "ecdsa-sha2-nistp521",
+        }
+    }
+
+    /// Bytes of each half of a signature, and of a private key.
+    pub fn half(self) -> usize {
         match self {
             Curve::P256 => 32,
             Curve::P384 => 48,
@@ -64,18 +81,39 @@ impl Curve {
 
 /// What a security key adds to a signature (PROTOCOL.u2f): bits of its flags.
 const TOUCHED: u8 = 1;
-pub(super) const VERIFIED: u8 = 4;
+/// Of a security key's flags: its user has given a PIN.
+pub const VERIFIED: u8 = 4;
 
 /// A key, and the application of a security key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub struct Key {
     public: PublicKey,
     application: Option<Vec<u8>>,
 }
 
 impl Key {
+    pub(crate) fn ed25519(point: &[u8]) -> Key {
+        Key::plain("ssh-ed25519", Kind::Ed25519(point.to_vec()))
+    }
+
+    pub(crate) fn ecdsa(curve: Curve, point: &[u8]) -> Key {
+        Key::plain(curve.algorithm(), Kind::Ecdsa(curve, point.to_vec()))
+    }
+
+    pub(crate) fn rsa(exponent: &[u8], modulus: &[u8]) -> Key {
+        let (exponent, modulus) = (exponent.to_vec(), modulus.to_vec());
+        Key::plain("ssh-rsa", Kind::Rsa { exponent, modulus })
+    }
+
+    fn plain(algorithm: &'static str, kind: Kind) -> Key {
+        Key {
+            public: PublicKey { algorithm, kind },
+            application: None,
+        }
+    }
+
     /// From the fields after the algorithm's name, which certificates have too.
-    pub(super) fn read(algorithm: &str, reader: &mut Reader<'_>) -> Result<Key, Malformed> {
+    pub(crate) fn read(algorithm: &str, reader: &mut Reader<'_>) -> Result<Key, Malformed> {
         let (algorithm, curve) = match algorithm {
             "ssh-ed25519" => ("ssh-ed25519", None),
             "ssh-rsa" => ("ssh-rsa", None),
@@ -122,15 +160,22 @@ impl Key {
         })
     }
 
-    pub(super) fn from_blob(blob: &[u8]) -> Result<Key, Malformed> {
+    /// From its encoding (RFC 4253, 6.6).
+    ///
+    /// # Errors
+    /// If it is none, or of a kind that is not known.
+    pub fn from_blob(blob: &[u8]) -> Result<Key, Malformed> {
         let mut reader = Reader::new(blob);
         let key = Key::read(reader.text()?, &mut reader)?;
         reader.end()?;
         Ok(key)
     }
 
-    /// A line such as `ssh-ed25519 AAAA… comment`.
-    pub(super) fn from_line(line: &str) -> Result<Key, Malformed> {
+    /// From a line such as `ssh-ed25519 AAAA… comment`.
+    ///
+    /// # Errors
+    /// If it is none, or of a kind that is not known.
+    pub fn from_line(line: &str) -> Result<Key, Malformed> {
         let mut words = line.split_ascii_whitespace();
         let (algorithm, blob) = (words.next().ok_or(Malformed)?, words.next());
         let blob = STANDARD
@@ -143,7 +188,8 @@ impl Key {
         }
     }
 
-    pub(super) fn blob(&self) -> Vec<u8> {
+    /// Its encoding (RFC 4253, 6.6).
+    pub fn blob(&self) -> Vec<u8> {
         let mut blob = Vec::new();
         push_string(&mut blob, self.public.algorithm.as_bytes());
         match &self.public.kind {
@@ -153,11 +199,8 @@ impl Key {
                 push_string(&mut blob, point);
             }
             Kind::Rsa { exponent, modulus } => {
-                for number in [exponent, modulus] {
-                    let sign = (number[0] & 0x80 != 0).then_some(0);
-                    let signed: Vec<u8> = sign.into_iter().chain(number.iter().copied()).collect();
-                    push_string(&mut blob, &signed);
-                }
+                push_number(&mut blob, exponent);
+                push_number(&mut blob, modulus);
             }
         }
         if let Some(application) = &self.application {
@@ -166,24 +209,47 @@ impl Key {
         blob
     }
 
+    /// `ssh-ed25519`, `ssh-rsa`, …
+    pub fn algorithm(&self) -> &'static str {
+        self.public.algorithm
+    }
+
+    /// Bits of an RSA modulus or of a curve.
+    pub fn bits(&self) -> usize {
+        match &self.public.kind {
+            Kind::Ed25519(_) | Kind::Ecdsa(Curve::P256, _) => 256,
+            Kind::Ecdsa(Curve::P384, _) => 384,
+            Kind::Ecdsa(Curve::P521, _) => 521,
+            Kind::Rsa { modulus, .. } => {
+                let first = modulus
+                    .first()
+                    .map_or(0, |first| first.leading_zeros() as usize);
+                8 * modulus.len() - first
+            }
+        }
+    }
+
     /// `ssh-ed25519 AAAA…`
-    pub(super) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         format!("{} {}", self.public.algorithm, STANDARD.encode(self.blob()))
     }
 
     /// `SHA256:…`, as `ssh-keygen -l` shows it.
-    pub(super) fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         let hash = vault_crypto::sha256(&self.blob());
         format!("SHA256:{}", STANDARD_NO_PAD.encode(hash))
     }
 
     /// RSA that is too short is refused when it is written, not only when it signs.
-    pub(super) fn is_strong(&self) -> bool {
+    pub fn is_strong(&self) -> bool {
         !matches!(&self.public.kind, Kind::Rsa { modulus, .. } if modulus.len() < 256)
     }
 
     /// Checks a signature in SSH's form. Returns the flags of a security key; those of others are 0.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<u8, Malformed> {
+    ///
+    /// # Errors
+    /// If it is not this key's over this message.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<u8, Malformed> {
         let mut reader = Reader::new(signature);
         let (algorithm, bytes) = (reader.text()?, reader.string()?);
         let Some(application) = &self.application else {

@@ -1,48 +1,56 @@
 //! The encoding of RFC 4251, 5: read strictly, to the last byte.
 
 /// The bytes do not say what they should.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed SSH data")]
+pub struct Malformed;
 
 /// What is left to be read.
-pub(super) struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    /// Reads from the start.
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader(bytes)
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+    /// The next bytes, so many.
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
+    /// Big endian.
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
         Ok(self.take(1)?[0])
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+    /// Big endian.
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
         let bytes = self.take(4)?.try_into().map_err(|_| Malformed)?;
         Ok(u32::from_be_bytes(bytes))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+    /// Big endian.
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
         let bytes = self.take(8)?.try_into().map_err(|_| Malformed)?;
         Ok(u64::from_be_bytes(bytes))
     }
 
-    pub(super) fn string(&mut self) -> Result<&'a [u8], Malformed> {
+    /// Bytes with their length in front.
+    pub fn string(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.u32()?;
         self.take(usize::try_from(length).map_err(|_| Malformed)?)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// The same, in UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.string()?).map_err(|_| Malformed)
     }
 
     /// A positive number, big endian, without the sign's zero.
-    pub(super) fn number(&mut self) -> Result<&'a [u8], Malformed> {
+    pub fn number(&mut self) -> Result<&'a [u8], Malformed> {
         match self.string()? {
             [0, rest @ ..] if rest.first().is_some_and(|first| first & 0x80 != 0) => Ok(rest),
             [0, ..] | [] => Err(Malformed),
@@ -51,15 +59,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn left(&self) -> usize {
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn end(self) -> Result<(), Malformed> {
+    /// Nothing may be left.
+    pub fn end(self) -> Result<(), Malformed> {
         if self.is_empty() {
             Ok(())
         } else {
@@ -69,10 +80,23 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends bytes with their length.
-pub(super) fn push_string(into: &mut Vec<u8>, bytes: &[u8]) {
+pub fn push_string(into: &mut Vec<u8>, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     into.extend_from_slice(&length.to_be_bytes());
     into.extend_from_slice(bytes);
+}
+
+/// Appends a positive number, big endian; zeros in front are left out.
+pub fn push_number(into: &mut Vec<u8>, number: &[u8]) {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let number = &number[zeros..];
+    let signed = number.first().is_some_and(|first| first & 0x80 != 0);
+    let length = number.len() + usize::from(signed);
+    into.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    if signed {
+        into.push(0);
+    }
+    into.extend_from_slice(number);
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 
-use super::key::{Key, VERIFIED};
-use super::wire::{Malformed, Reader};
+use crate::key::{Key, VERIFIED};
+use crate::wire::{Malformed, Reader};
 
 const SUFFIX: &str = "-cert-v01@openssh.com";
 const USER: u32 = 1;
@@ -15,11 +15,16 @@ const USER: u32 = 1;
 /// What a certificate says. Its authority's signature has been checked; whether the authority is
 /// trusted has not.
 #[derive(Debug)]
-pub(super) struct Certificate {
+pub struct Certificate {
+    /// Whose it is.
     pub key: Key,
+    /// Who signed it.
     pub authority: Key,
+    /// As the authority numbered it.
     pub serial: u64,
+    /// What `sshd` logs.
     pub key_id: String,
+    /// Users, or hosts.
     pub principals: Vec<String>,
     /// Seconds since 1970; the end is not included.
     valid_after: u64,
@@ -29,12 +34,17 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn is_one(blob: &[u8]) -> bool {
+    /// Whether the encoding of a key is that of a certificate.
+    pub fn is_one(blob: &[u8]) -> bool {
         let algorithm = Reader::new(blob).text();
         algorithm.is_ok_and(|algorithm| algorithm.ends_with(SUFFIX))
     }
 
-    pub(super) fn from_blob(blob: &[u8]) -> Result<Certificate, Malformed> {
+    /// From its encoding; the authority's signature is checked.
+    ///
+    /// # Errors
+    /// If it is none, or the signature is false.
+    pub fn from_blob(blob: &[u8]) -> Result<Certificate, Malformed> {
         let mut reader = Reader::new(blob);
         let algorithm = reader.text()?.strip_suffix(SUFFIX).ok_or(Malformed)?;
         // The names of security keys have their own domain, before and after.
@@ -70,14 +80,20 @@ impl Certificate {
         })
     }
 
-    /// A line such as `ssh-ed25519-cert-v01@openssh.com AAAA… comment`.
-    pub(super) fn from_line(line: &str) -> Result<Certificate, Malformed> {
+    /// From a line such as `ssh-ed25519-cert-v01@openssh.com AAAA… comment`.
+    ///
+    /// # Errors
+    /// As [`Certificate::from_blob`].
+    pub fn from_line(line: &str) -> Result<Certificate, Malformed> {
         let blob = line.split_ascii_whitespace().nth(1).ok_or(Malformed)?;
         Certificate::from_blob(&STANDARD.decode(blob).map_err(|_| Malformed)?)
     }
 
-    /// Seconds that are left; 0 for ever. `Err` says why it does not count now.
-    pub(super) fn seconds_left(&self, now: i64) -> Result<u64, &'static str> {
+    /// Seconds that are left; 0 for ever.
+    ///
+    /// # Errors
+    /// Why it does not count now.
+    pub fn seconds_left(&self, now: i64) -> Result<u64, &'static str> {
         let now = u64::try_from(now).unwrap_or(0);
         if !self.of_a_user {
             return Err("it is not a certificate of a user");
@@ -93,7 +109,10 @@ impl Certificate {
     }
 
     /// Whether its critical options allow this login. What is not known is not allowed.
-    pub(super) fn allows(&self, remote: IpAddr, flags: u8) -> Result<(), &'static str> {
+    ///
+    /// # Errors
+    /// What forbids it.
+    pub fn allows(&self, remote: IpAddr, flags: u8) -> Result<(), &'static str> {
         for (name, value) in &self.options {
             match name.as_str() {
                 "source-address" if within(value, remote) => {}

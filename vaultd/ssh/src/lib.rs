@@ -1,0 +1,28 @@
+//! The formats of SSH: keys, certificates and signatures as OpenSSH reads and
+//! writes them. No I/O and no clock; randomness is an argument.
+//!
+//! | what | type | standard |
+//! |---|---|---|
+//! | a public key | [`Key`] | RFC 4253, 5656, 8332, 8709; PROTOCOL.u2f |
+//! | a private key | [`PrivateKey`] | PROTOCOL.key; RFC 5958, 5915, 8017 in PEM |
+//! | a certificate | [`Certificate`] | PROTOCOL.certkeys |
+//! | a signature over a message | [`Signature`] | PROTOCOL.sshsig |
+//! | the encoding of all of them | [`wire`] | RFC 4251, section 5 |
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod certificate;
+mod key;
+mod pem;
+mod private;
+mod signature;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use certificate::Certificate;
+pub use key::{Key, VERIFIED};
+pub use private::{BadPrivateKey, KeyKind, PrivateKey};
+pub use signature::Signature;
+pub use wire::Malformed;
