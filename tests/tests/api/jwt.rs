@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vault_tests::issuer::{Issuer, Signer};
 use vault_tests::{Answer, Vault};
 
-use crate::setup::{policy, quick, text};
+use crate::setup::{durable, policy, quick, text};
 
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -389,6 +389,26 @@ fn keys_rotate_and_an_issuer_that_is_down_stops_no_login() {
         &login(&vault, &Signer::new("third").token(&claims(&issuer))),
         "no known key",
     );
+}
+
+#[test]
+fn a_restart_while_the_issuer_is_down_stops_no_login_and_brings_no_key_back() {
+    let (issuer, first) = Issuer::start();
+    let mut vault = mounted_on(durable(), &issuer);
+    login(&vault, &first.token(&claims(&issuer))).expect(200);
+    issuer.web.set_down(true);
+    vault.restart_unsealed();
+    login(&vault, &first.token(&claims(&issuer))).expect(200);
+    issuer.web.set_down(false);
+    let second = issuer.rotate("second");
+    login(&vault, &second.token(&claims(&issuer))).expect(200);
+    issuer.web.set_down(true);
+    vault.restart_unsealed();
+    refused(
+        &login(&vault, &first.token(&claims(&issuer))),
+        "no known key",
+    );
+    login(&vault, &second.token(&claims(&issuer))).expect(200);
 }
 
 /// Whoever invents key ids does not make us ask the issuer each time.

@@ -229,7 +229,7 @@ pub enum Prepared {
 /// committed; what it read may have changed when the request's transaction runs, which has to check.
 pub async fn prepare(
     core: &Core,
-    vault: &Unsealed,
+    vault: &Arc<Unsealed>,
     call: Call,
     ctx: &Ctx<'_>,
 ) -> Result<Prepared, Fault> {
@@ -251,6 +251,7 @@ pub async fn prepare(
         return Ok(Prepared::Nothing);
     }
     let outside = Outside {
+        vault,
         slow: &core.slow,
         lockouts: &core.lockouts,
         random: &core.random,

@@ -9,11 +9,14 @@ use vault_crypto::Random;
 
 use super::fault::Fault;
 use super::lockout::Lockouts;
+use super::unsealed::Unsealed;
 use crate::auth::jwt::Issuers;
 use crate::outbound::Outbound;
 
 /// What a method may use before its transaction.
 pub struct Outside<'a> {
+    /// For what is kept whatever becomes of the request.
+    pub vault: &'a Arc<Unsealed>,
     pub slow: &'a Slow,
     pub lockouts: &'a Lockouts,
     pub random: &'a Arc<dyn Random>,

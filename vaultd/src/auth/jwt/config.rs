@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::issuers::{discover, jwks, static_keys};
+use super::issuers::{discover, jwks};
 use super::model::{CONFIG, Client, Config, Place, Role, Source};
+use super::published::{self, static_keys};
 use super::shared_issuer::{Judgement, judge};
 use crate::auth::name::RoleName;
 use crate::auth::roles;
@@ -221,6 +222,10 @@ pub(super) async fn require(view: &mut View<'_>) -> Result<Config, Fault> {
 }
 
 pub(super) async fn write(checked: &Checked, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let before: Option<Config> = view.get(CONFIG).await?;
+    if before.is_some_and(|before| before.source != checked.config.source) {
+        published::forget(view).await?;
+    }
     view.put(CONFIG, &checked.config).await?;
     let warnings = checked.warnings.iter();
     Ok(warnings.fold(Reply::none(), |reply, text| reply.warn(text)))

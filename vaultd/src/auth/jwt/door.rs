@@ -7,6 +7,7 @@ use vault_proto::Sensitive;
 
 use super::issuers::Provider;
 use super::model::{Client, Config, Source};
+use super::published::Shelf;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::slow::Outside;
@@ -34,7 +35,12 @@ impl<'a> Door<'a> {
         let client = config.client.as_ref().ok_or_else(unconfigured)?;
         let published = outside
             .issuers
-            .published(outside.outbound, ctx.mount.number, config, ctx.now())
+            .published(
+                outside.outbound,
+                &Shelf::of(ctx, outside),
+                config,
+                ctx.now(),
+            )
             .await
             .map_err(|failure| {
                 Fault::invalid(format!("the provider does not answer: {failure}"))

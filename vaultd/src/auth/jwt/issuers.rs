@@ -1,19 +1,19 @@
-//! What issuers publish: their keys, and where their doors are. All of it is public, and can be asked
-//! for again; nothing of it is stored.
+//! What issuers publish: their keys, and where their doors are.
 //!
 //! Promises: keys are asked for again after five minutes, and at once when a token names a key that
 //! is not known (at most every ten seconds); an issuer that does not answer stops no login with a key
-//! that was known less than a day ago; many logins at once ask once.
+//! that was known less than a day ago, also after a restart; many logins at once ask once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::model::{Config, Place, Source};
-use crate::jose::{Algorithm, Claims, JoseError, KeySet, Token, VerifyKey};
+use super::published::{Documents, Published, Shelf, key_set};
+use crate::jose::{Algorithm, Claims, JoseError, Token};
 use crate::outbound::{Failure, Outbound, Trust, Url};
 
 /// Seconds. Younger than this, keys are used as they are.
@@ -28,7 +28,7 @@ const UNKNOWN_EVERY: i64 = 10;
 const PAUSE: i64 = 5;
 
 /// An issuer's own description (OpenID Connect Discovery 1.0, 3).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Provider {
     pub issuer: String,
     pub jwks_uri: Url,
@@ -37,14 +37,6 @@ pub(super) struct Provider {
     pub userinfo_endpoint: Option<Url>,
     /// RFC 8628, 4.
     pub device_authorization_endpoint: Option<Url>,
-}
-
-/// What was published at one moment.
-pub(super) struct Published {
-    keys: KeySet,
-    pub provider: Option<Provider>,
-    /// Seconds since 1970.
-    at: i64,
 }
 
 struct Issuer {
@@ -94,36 +86,38 @@ impl Issuers {
         issuer
     }
 
-    /// What the config's source publishes, from memory if it is recent.
+    /// What the config's source publishes; it is asked unless that is recent.
     pub(super) async fn published(
         &self,
         outbound: &Arc<Outbound>,
-        mount: u64,
+        shelf: &Shelf,
         config: &Config,
         now: Timestamp,
     ) -> Result<Arc<Published>, Failure> {
-        let issuer = self.issuer(mount, &config.source);
-        issuer.recent(outbound, now.as_second()).await
+        let issuer = self.issuer(shelf.mount, &config.source);
+        issuer.recent(outbound, shelf, now.as_second()).await
     }
 
     /// What a token says, if one of the issuer's keys signed it; and the issuer.
     pub(super) async fn verify(
         &self,
         outbound: &Arc<Outbound>,
-        mount: u64,
+        shelf: &Shelf,
         config: &Config,
         token: &Token<'_>,
         allowed: &[Algorithm],
         now: Timestamp,
     ) -> Result<(Claims, Arc<Published>), String> {
         let ask = |failure: Failure| format!("the issuer's keys are not known: {failure}");
-        let issuer = self.issuer(mount, &config.source);
+        let issuer = self.issuer(shelf.mount, &config.source);
         let now = now.as_second();
-        let published = issuer.recent(outbound, now).await.map_err(ask)?;
+        let published = issuer.recent(outbound, shelf, now).await.map_err(ask)?;
         match token.verify(&published.keys, allowed) {
             Err(JoseError::UnknownKey) => {
                 let seen = Some(Arc::clone(&published));
-                let asked = issuer.ask(outbound, seen, Why::UnknownKey, now).await;
+                let asked = issuer
+                    .ask(outbound, shelf, seen, Why::UnknownKey, now)
+                    .await;
                 // Without an answer the known keys are still the answer.
                 let published = asked.unwrap_or(published);
                 let claims = token.verify(&published.keys, allowed);
@@ -136,14 +130,33 @@ impl Issuers {
 }
 
 impl Issuer {
+    /// What is in memory, or was kept before a restart.
+    async fn known(&self, shelf: &Shelf, now: i64) -> Option<Arc<Published>> {
+        if let Some(known) = self.published.load_full() {
+            return Some(known);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(known) = self.published.load_full() {
+            return Some(known);
+        }
+        let mut kept = shelf.recall(&self.source).await?.read().ok()?;
+        // A clock that was wrong makes nothing younger than it is.
+        kept.at = kept.at.min(now);
+        let kept = Arc::new(kept);
+        self.published.store(Some(Arc::clone(&kept)));
+        Some(kept)
+    }
+
     async fn recent(
         self: &Arc<Issuer>,
         outbound: &Arc<Outbound>,
+        shelf: &Shelf,
         now: i64,
     ) -> Result<Arc<Published>, Failure> {
-        let Some(known) = self.published.load_full() else {
-            return self.ask(outbound, None, Why::Age, now).await;
+        let Some(known) = self.known(shelf, now).await else {
+            return self.ask(outbound, shelf, None, Why::Age, now).await;
         };
+        let seen = Some(Arc::clone(&known));
         match now.saturating_sub(known.at) {
             age if age < FRESH => Ok(known),
             age if age < RECENT => {
@@ -152,16 +165,14 @@ impl Issuer {
                     return Ok(known);
                 }
                 let (issuer, outbound) = (Arc::clone(self), Arc::clone(outbound));
-                let seen = Some(Arc::clone(&known));
-                tokio::spawn(
-                    async move { issuer.ask(&outbound, seen, Why::Age, now).await.map(drop) },
-                );
+                let shelf = shelf.clone();
+                tokio::spawn(async move {
+                    let asked = issuer.ask(&outbound, &shelf, seen, Why::Age, now);
+                    asked.await.map(drop)
+                });
                 Ok(known)
             }
-            age => match self
-                .ask(outbound, Some(Arc::clone(&known)), Why::Age, now)
-                .await
-            {
+            age => match self.ask(outbound, shelf, seen, Why::Age, now).await {
                 Err(failure) if age < KEPT => {
                     tracing::warn!(%failure, "an issuer does not answer: its last known keys are used");
                     Ok(known)
@@ -175,6 +186,7 @@ impl Issuer {
     async fn ask(
         &self,
         outbound: &Outbound,
+        shelf: &Shelf,
         seen: Option<Arc<Published>>,
         why: Why,
         now: i64,
@@ -198,14 +210,9 @@ impl Issuer {
         {
             return Err(failure.clone());
         }
-        match fetch(outbound, &self.source, first).await {
-            Ok((keys, provider)) => {
+        match self.fetch(outbound, shelf, first, now).await {
+            Ok(published) => {
                 last.failed = None;
-                let published = Arc::new(Published {
-                    keys,
-                    provider,
-                    at: now,
-                });
                 self.published.store(Some(Arc::clone(&published)));
                 Ok(published)
             }
@@ -215,15 +222,34 @@ impl Issuer {
             }
         }
     }
+
+    async fn fetch(
+        &self,
+        outbound: &Outbound,
+        shelf: &Shelf,
+        first: bool,
+        now: i64,
+    ) -> Result<Arc<Published>, Failure> {
+        let (key_sets, provider) = fetch(outbound, &self.source, first).await?;
+        let documents = Documents {
+            source: self.source.clone(),
+            provider,
+            key_sets,
+            at: now,
+        };
+        let published = Arc::new(documents.read()?);
+        shelf.keep(&documents).await;
+        Ok(published)
+    }
 }
 
-/// All that the source publishes. The `first` time a part will do: one of several issuers that is down
-/// stops no login with the keys of another. Later it would forget keys that are known.
+/// All that the source publishes: sets of keys. The `first` time a part will do: one of several issuers
+/// that is down stops no login with the keys of another. Later it would forget keys that are known.
 async fn fetch(
     outbound: &Outbound,
     source: &Source,
     first: bool,
-) -> Result<(KeySet, Option<Provider>), Failure> {
+) -> Result<(Vec<String>, Option<Provider>), Failure> {
     match source {
         Source::Discovery(place) => {
             let provider = discover(outbound, place).await?;
@@ -231,14 +257,14 @@ async fn fetch(
                 url: provider.jwks_uri.clone(),
                 ca_pem: place.ca_pem.clone(),
             };
-            Ok((jwks(outbound, &keys).await?, Some(provider)))
+            Ok((vec![jwks(outbound, &keys).await?], Some(provider)))
         }
-        Source::Jwks(place) => Ok((jwks(outbound, place).await?, None)),
+        Source::Jwks(place) => Ok((vec![jwks(outbound, place).await?], None)),
         Source::Pairs(places) => {
-            let (mut all, mut missing) = (KeySet::default(), None);
+            let (mut all, mut missing) = (Vec::new(), None);
             for place in places {
                 match jwks(outbound, place).await {
-                    Ok(keys) => all.extend(keys),
+                    Ok(keys) => all.push(keys),
                     Err(failure) if first => missing = Some(failure),
                     Err(failure) => return Err(failure),
                 }
@@ -248,21 +274,17 @@ async fn fetch(
                 None => Ok((all, None)),
             }
         }
-        Source::Keys(texts) => Ok((static_keys(texts)?, None)),
+        Source::Keys(_) => Ok((Vec::new(), None)),
     }
 }
 
-pub(super) fn static_keys(texts: &[String]) -> Result<KeySet, Failure> {
-    let keys: Result<Vec<_>, _> = texts.iter().map(|text| VerifyKey::from_pem(text)).collect();
-    let keys = keys.map_err(|_| Failure::Answer("a public key is not one"))?;
-    Ok(KeySet::new(keys.into_iter().flatten().collect()))
-}
-
-pub(super) async fn jwks(outbound: &Outbound, place: &Place) -> Result<KeySet, Failure> {
+/// A JWK set, as it came.
+pub(super) async fn jwks(outbound: &Outbound, place: &Place) -> Result<String, Failure> {
     let body = outbound
         .get(&Trust::from_pem(&place.ca_pem)?, &place.url)
         .await?;
-    KeySet::from_jwks(&body).map_err(|_| Failure::Answer("expected a JWK set"))
+    key_set(&body)?;
+    String::from_utf8(body.to_vec()).map_err(|_| Failure::Answer("expected a JWK set"))
 }
 
 /// The issuer's description, which must be its own: it names the address that it was got from.

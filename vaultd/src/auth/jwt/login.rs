@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::claims::{self, check_audience, check_bounds, check_issuer, check_times};
-use super::issuers::Published;
 use super::model::{Config, Role, RoleType};
+use super::published::{Published, Shelf};
 use super::shared_issuer::{Judgement, judge};
 use super::used::Mark;
 use super::{Prepared, config};
@@ -114,10 +114,10 @@ impl Proof {
         allowed: &[Algorithm],
     ) -> Result<Proof, Fault> {
         let token = Token::parse(text).map_err(refused)?;
-        let (outbound, mount) = (outside.outbound, ctx.mount.number);
+        let (outbound, shelf) = (outside.outbound, Shelf::of(ctx, outside));
         let verified = outside
             .issuers
-            .verify(outbound, mount, &config, &token, allowed, ctx.now())
+            .verify(outbound, &shelf, &config, &token, allowed, ctx.now())
             .await;
         let (claims, published) = verified.map_err(refused)?;
         Ok(Proof {

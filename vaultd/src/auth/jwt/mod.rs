@@ -3,7 +3,7 @@
 //!
 //! Promises: only keys from the mount's config count, each with the algorithms of its kind; a claim
 //! that does not match is named, its value is not; an issuer that is down stops no login with a key
-//! known from the last day. A browser login has a state, a nonce and a PKCE verifier of its own (RFC
+//! known from the last day, also after a restart. A browser login has a state, a nonce and a PKCE verifier of its own (RFC
 //! 7636) and works once; so does one on a device (RFC 8628). A role that would let in strangers, since
 //! its issuer signs for everybody, is refused. Does not promise: that a stolen token is noticed before it expires.
 
@@ -15,6 +15,7 @@ mod issuers;
 mod login;
 mod model;
 mod oidc;
+mod published;
 mod role;
 mod routes;
 mod shared_issuer;
