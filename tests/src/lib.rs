@@ -12,6 +12,7 @@ pub mod issuer;
 pub mod process;
 pub mod responder;
 pub mod slapd;
+pub mod sshd;
 mod vault;
 mod vaultctl;
 pub mod web;
