@@ -324,7 +324,7 @@ fn names_that_only_look_alike_do_not_match() {
     refuses(&vault, &ca.client("x\0.example.com"), "it cannot be read");
 }
 
-fn renew(vault: &Vault, identity: &Identity, token: &str) -> Answer {
+pub(crate) fn renew(vault: &Vault, identity: &Identity, token: &str) -> Answer {
     let request = Request::new("POST", "auth/token/renew-self").token(token);
     send(vault, identity, &request.json(&json!({})))
 }

@@ -206,6 +206,58 @@ fn a_group_of_the_directory_counts_into_an_external_group_until_the_next_login()
     assert_eq!(reads(), 403);
 }
 
+#[test]
+fn a_renewal_asks_the_directory_again() {
+    let with = |people: &[&str], ops: &[&str]| {
+        let people: String = people.iter().map(|uid| person(uid, uid)).collect();
+        let entries = [unit("people"), unit("groups"), people, group("ops", ops)];
+        Slapd::start(&entries.concat(), true)
+    };
+    let vault = mounted();
+    vault
+        .root("POST", "auth/ldap/groups/ops", json!({"policies": "ops"}))
+        .expect(204);
+    let before = with(&["ann", "bob"], &["ann"]);
+    searching(&vault, &before, json!({}));
+    let auth = login(&vault, "ann", PASSWORD).expect(200).body["auth"].clone();
+    let renew = || {
+        let token = auth["client_token"].as_str();
+        vault.call("POST", "auth/token/renew-self", token, None)
+    };
+    renew().expect(200);
+    // She has left the group, and then the house.
+    let left = with(&["ann", "bob"], &["bob"]);
+    searching(&vault, &left, json!({}));
+    let answer = renew().expect(403);
+    assert!(answer.errors().contains("policies have changed"));
+    let gone = with(&["bob"], &["bob"]);
+    searching(&vault, &gone, json!({}));
+    let answer = renew().expect(403);
+    assert!(answer.errors().contains("does not know the user any more"));
+    searching(&vault, &gone, json!({"url": "ldap://127.0.0.1:1"}));
+    let answer = renew().expect(400);
+    assert!(answer.errors().contains("cannot connect"));
+    // By her accessor she is asked about, too.
+    let accessor = json!({"accessor": auth["accessor"]});
+    let by_accessor = || vault.root("POST", "auth/token/renew-accessor", accessor.clone());
+    by_accessor().expect(400);
+    searching(
+        &vault,
+        &before,
+        json!({"url": format!("ldap://{}", before.plain)}),
+    );
+    by_accessor().expect(200);
+    // Who searches as nobody knows that she is there, and her groups from the login.
+    let anonymous = json!({"binddn": "", "bindpass": "", "discoverdn": true});
+    configure(&vault, &before, anonymous.clone()).expect(204);
+    renew().expect(200);
+    configure(&vault, &gone, anonymous).expect(204);
+    renew().expect(403);
+    // Only she could ask.
+    configure(&vault, &gone, json!({"discoverdn": false})).expect(204);
+    renew().expect(200);
+}
+
 /// LDAP injection: CVE-2026-55770, and names that a directory would take for somebody.
 #[test]
 fn ldap_injection_a_name_is_a_name_and_nothing_else() {

@@ -10,7 +10,8 @@ use vault_tests::Vault;
 use vault_tests::certificates::{Authority, CertificateParams, Identity};
 use vault_tests::responder::{Fixed, Responder};
 
-use crate::cert::{login, ready, refuses, role};
+use crate::cert::{login, ready, refuses, renew, role};
+use crate::setup::text;
 
 const DOUBT: &str = "not known whether it is revoked: ";
 
@@ -303,6 +304,69 @@ fn a_list_is_fetched_now_and_again_when_it_is_over() {
     ] {
         vault.root("POST", path, body).expect(400);
     }
+}
+
+/// A refused login changes nothing but what is known.
+#[test]
+fn a_list_that_refuses_a_login_is_fetched_once() {
+    let vault = ready();
+    let ca = Authority::new("machines");
+    let bad = ca.client("bad");
+    role(&vault, "web", &ca.pem(), json!({}));
+    let fixed = Fixed::start(ca.crl_until(&[], now() + 1));
+    let list = json!({"url": fixed.url});
+    vault
+        .root("POST", "auth/cert/crls/machines", list)
+        .expect(204);
+    fixed.say(ca.crl(&[&bad]));
+    sleep(Duration::from_millis(2100));
+    refuses(&vault, &bad, "it is revoked");
+    drop(fixed);
+    refuses(&vault, &bad, "it is revoked");
+}
+
+#[test]
+fn a_token_is_not_renewed_once_its_certificate_is_revoked() {
+    let vault = ready();
+    let ca = Authority::new("machines");
+    let responder = Responder::of(&ca);
+    let machine = ca.client("machine");
+    responder.know(&[&machine], &[]);
+    asking(&vault, &ca, &responder.url, json!({}));
+    let issued = login(&vault, &machine, json!({})).expect(200);
+    let token = text(&issued.body["auth"]["client_token"]);
+    renew(&vault, &machine, &token).expect(200);
+    responder.know(&[], &[]);
+    let unknown = renew(&vault, &machine, &token).expect(400);
+    assert!(unknown.errors().contains(DOUBT), "{}", unknown.errors());
+    asking(&vault, &ca, &responder.url, json!({"ocsp_fail_open": true}));
+    renew(&vault, &machine, &token).expect(200);
+    responder.know(&[], &[&machine]);
+    let revoked = renew(&vault, &machine, &token).expect(400);
+    assert!(revoked.errors().contains("it is revoked"));
+    // A token that is not bound to its certificate is renewed without it.
+    let unbound = json!({"disable_binding": true});
+    vault.root("POST", "auth/cert/config", unbound).expect(204);
+    renew(&vault, &machine, &token).expect(200);
+}
+
+#[test]
+fn a_renewal_fetches_a_list_that_is_due() {
+    let vault = ready();
+    let ca = Authority::new("machines");
+    let machine = ca.client("machine");
+    role(&vault, "web", &ca.pem(), json!({}));
+    let fixed = Fixed::start(ca.crl_until(&[], now() + 3));
+    let list = json!({"url": fixed.url});
+    vault
+        .root("POST", "auth/cert/crls/machines", list)
+        .expect(204);
+    let issued = login(&vault, &machine, json!({})).expect(200);
+    let token = text(&issued.body["auth"]["client_token"]);
+    fixed.say(ca.crl(&[&machine]));
+    sleep(Duration::from_millis(4100));
+    let revoked = renew(&vault, &machine, &token).expect(400);
+    assert!(revoked.errors().contains("it is revoked"));
 }
 
 #[test]

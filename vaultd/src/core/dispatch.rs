@@ -19,7 +19,7 @@ use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
 
-pub use upkeep::{remind, renewed, tidy};
+pub use upkeep::{ask_again, remind, renewed, tidy};
 
 /// One operation of one engine or method.
 #[derive(Clone, Copy)]
@@ -246,6 +246,11 @@ pub async fn prepare(
             | Call::Cert(_)
             | Call::Ldap(_)
             | Call::Approle(approle::Call::Login)
+            | Call::Token(
+                token_method::Call::Renew
+                    | token_method::Call::RenewSelf
+                    | token_method::Call::RenewAccessor
+            )
     );
     if !outside_work {
         return Ok(Prepared::Nothing);
@@ -280,6 +285,7 @@ pub async fn prepare(
             Call::Ldap(call) => Box::pin(ldap::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Ldap),
+            Call::Token(call) => Box::pin(token_method::prepare(vault, call, ctx, &outside)).await,
             Call::Approle(_) => approle::check(ctx, view, &outside)
                 .await
                 .map(|()| Prepared::Nothing),
@@ -375,7 +381,7 @@ pub async fn run(
             Box::pin(ldap::run(call, ctx, prepared, view)).await
         }
         Call::Ssh(call) => Box::pin(ssh::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
-        Call::Token(call) => Box::pin(token_method::run(vault, call, ctx, tx)).await,
+        Call::Token(call) => Box::pin(token_method::run(vault, call, ctx, prepared, tx)).await,
         Call::System(call) => match prepared {
             Prepared::Answer(data) => Ok(Reply {
                 data: data.clone(),

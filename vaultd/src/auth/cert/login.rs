@@ -1,119 +1,39 @@
-//! Login and renewal. The connection has proved the key; a role decides what the certificate is worth.
+//! Login. The connection has proved the key; a role decides what the certificate is worth.
 
 use std::collections::BTreeMap;
 
 use rustls::pki_types::CertificateDer;
 use vault_crypto::sha256;
 
+use super::asked::{Asked, Inquiry};
 use super::certificate::{Facts, in_colons};
-use super::crl::{Crl, Revoked};
+use super::config;
+use super::crl::Revoked;
 use super::model::Role;
-use super::ocsp::{Question, Status};
-use super::trust::{Shown, refused};
-use super::{config, crl, ocsp};
+use super::trust::Shown;
 use crate::auth::name::RoleName;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
-use crate::core::login::{Alias, Login, Renewal, TokenParams, within};
+use crate::core::login::{Alias, Login, within};
 use crate::core::reply::Reply;
 use crate::core::request::ClientChain;
 use crate::core::slow::Outside;
 
-/// What others said before the transaction.
-#[derive(Default)]
-pub struct Asked {
-    /// Roles that have responders asked, as they were then.
-    statuses: Vec<(String, Role, Status)>,
-    /// Revocation lists that were due.
-    lists: Vec<(String, Crl)>,
-}
-
-/// Asks only about a certificate that would be accepted otherwise.
+/// Asks about the certificate of a login.
 pub(super) async fn ask(
     ctx: &Ctx<'_>,
     view: &mut View<'_>,
     outside: &Outside<'_>,
 ) -> Result<Asked, Fault> {
-    let chain = shown(ctx.request.client_chain.as_ref())?;
-    let now = ctx.now().as_second();
+    let inquiry = Inquiry {
+        chain: shown(ctx.request.client_chain.as_ref())?,
+        mount: ctx.mount.number,
+        now: ctx.now().as_second(),
+        outside,
+    };
     let roles = candidates(ctx, view).await?;
-    let asks = |(_, role): &(String, Role)| role.ocsp.enabled;
-    if !roles.iter().any(asks) && !crl::is_any_due(now, view).await? {
-        return Ok(Asked::default());
-    }
-    let revoked = Revoked::load(view).await?;
-    let shown = Shown::new(chain, &revoked, now)?;
-    shown.accepted_by(&roles)?;
-    let mut asked = Asked {
-        statuses: Vec::new(),
-        lists: crl::refresh(outside.outbound, now, view).await?,
-    };
-    for (name, role) in roles.into_iter().filter(asks) {
-        let one = (name, role);
-        if shown.accepted_by(std::slice::from_ref(&one)).is_err() {
-            continue;
-        }
-        let (name, role) = one;
-        let status = status(ctx, outside, &shown, &role).await?;
-        asked.statuses.push((name, role, status));
-    }
-    Ok(asked)
-}
-
-async fn status(
-    ctx: &Ctx<'_>,
-    outside: &Outside<'_>,
-    shown: &Shown<'_>,
-    role: &Role,
-) -> Result<Status, Fault> {
-    let own = shown.chain.own();
-    let (trusted, added) = (role.certificates()?, role.ocsp.authorities());
-    let known = shown.chain.others().iter().chain(&trusted).chain(&added);
-    let mut nonce = [0; 32];
-    ctx.random.fill(&mut nonce);
-    let question = Question {
-        own,
-        issuer: ocsp::issuer_of(own, known),
-        responders: &shown.facts.responders,
-        rules: &role.ocsp,
-        nonce,
-        now: shown.now,
-    };
-    Ok(ocsp::ask(outside.outbound, &question).await)
-}
-
-impl Asked {
-    /// The roles that may still accept the certificate, and why one of the others may not.
-    fn narrow(&self, roles: Vec<(String, Role)>) -> (Vec<(String, Role)>, Option<Fault>) {
-        let mut why = None;
-        let mut left = Vec::new();
-        for (name, role) in roles {
-            let mut asked = self.statuses.iter();
-            // A role that was changed meanwhile was not asked for as it is.
-            let status = asked.find(|(then, as_then, _)| *then == name && *as_then == role);
-            match status.map(|(_, _, status)| status) {
-                _ if !role.ocsp.enabled => left.push((name, role)),
-                Some(Status::Good) => left.push((name, role)),
-                Some(Status::Unknown(reason)) if role.ocsp.fail_open => {
-                    tracing::warn!(
-                        role = name,
-                        reason,
-                        "not known whether a certificate is revoked: let in, since the role fails open"
-                    );
-                    left.push((name, role));
-                }
-                Some(Status::Unknown(reason)) => {
-                    why = Some(refused(&format!(
-                        "not known whether it is revoked: {reason}"
-                    )));
-                }
-                Some(Status::Revoked) => why = Some(refused("it is revoked")),
-                None => {}
-            }
-        }
-        (left, why)
-    }
+    inquiry.run(roles, view).await
 }
 
 pub(super) async fn login(
@@ -122,7 +42,6 @@ pub(super) async fn login(
     view: &mut View<'_>,
 ) -> Result<Reply, Fault> {
     let chain = shown(ctx.request.client_chain.as_ref())?;
-    crl::keep(&asked.lists, view).await?;
     let revoked = Revoked::load(view).await?;
     let shown = Shown::new(chain, &revoked, ctx.now().as_second())?;
     let (roles, why) = asked.narrow(candidates(ctx, view).await?);
@@ -151,7 +70,7 @@ pub(super) async fn login(
     }))
 }
 
-fn shown(chain: Option<&ClientChain>) -> Result<&ClientChain, Fault> {
+pub(super) fn shown(chain: Option<&ClientChain>) -> Result<&ClientChain, Fault> {
     chain.ok_or_else(|| {
         Fault::invalid(
             "client certificate must be supplied: connect over TLS, straight to this server, with a certificate and its key",
@@ -185,7 +104,7 @@ fn alias(own: &CertificateDer<'_>, facts: &Facts) -> Alias {
     }
 }
 
-fn fingerprint(own: &CertificateDer<'_>) -> String {
+pub(super) fn fingerprint(own: &CertificateDer<'_>) -> String {
     hex::encode(sha256(own))
 }
 
@@ -204,36 +123,4 @@ fn metadata(name: &str, role: &Role, facts: &Facts) -> BTreeMap<String, String> 
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value));
     fixed.chain(chosen).collect()
-}
-
-/// The token settings that hold now for a token of this role; `None` if the role is gone. The
-/// certificate that the token was issued for has to be shown again, and still be good, unless the
-/// mount does not bind tokens to certificates.
-pub async fn renewed(
-    renewal: &Renewal<'_>,
-    view: &mut View<'_>,
-) -> Result<Option<TokenParams>, Fault> {
-    let name = RoleName::parse(renewal.role)?;
-    let Some(role) = view.get::<Role>(&name.row()).await? else {
-        return Ok(None);
-    };
-    if !renewal.grants(&role.token) {
-        return Err(Fault::Forbidden(
-            "policies have changed, not renewing: log in again".to_owned(),
-        ));
-    }
-    if !config::load(view).await?.disable_binding {
-        let request = renewal.request;
-        let chain = shown(request.client_chain.as_ref())?;
-        if fingerprint(chain.own()) != renewal.proof {
-            return Err(Fault::Forbidden(
-                "client identity during renewal not matching client identity used during login"
-                    .to_owned(),
-            ));
-        }
-        let revoked = Revoked::load(view).await?;
-        let roles = [(name.as_str().to_owned(), role.clone())];
-        Shown::new(chain, &revoked, request.now.as_second())?.accepted_by(&roles)?;
-    }
-    Ok(Some(role.token))
 }

@@ -6,8 +6,9 @@
 //! lengths, key usage, name constraints, and a purpose that covers clients. Certificates of a stored
 //! revocation list are refused, from the first request after a restart. A token is renewed only over a
 //! connection with the same certificate. A role can have the responders of a certificate's issuer asked
-//! at each login. Does not promise: that a renewal asks them, too.
+//! at each login and renewal.
 
+mod asked;
 mod certificate;
 mod config;
 mod crl;
@@ -16,13 +17,15 @@ mod login;
 mod matching;
 mod model;
 mod ocsp;
+mod renewal;
 mod role;
 mod routes;
 mod trust;
 
-pub use login::renewed;
+pub use renewal::{ask_again, renewed};
 pub use routes::{Call, ROWS};
 
+use self::asked::Asked;
 use self::model::Role;
 use crate::auth::roles;
 use crate::barrier::View;
@@ -34,7 +37,7 @@ use crate::core::slow::Outside;
 /// What was worked out before the transaction.
 pub enum Prepared {
     Nothing,
-    Asked(Box<login::Asked>),
+    Asked(Box<Asked>),
     Fetched(Box<crl::Crl>),
 }
 

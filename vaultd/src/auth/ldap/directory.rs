@@ -110,13 +110,31 @@ pub(super) async fn ask(
     if !config.searches() && !config.upn_domain.is_empty() {
         found.dn = by_principal(config, &mut directory, name).await?;
     }
-    if config.anonymous_group_search {
-        directory.close().await;
-        directory = connect(config).await?;
-    }
-    let groups = groups(config, &mut directory, name, &found.dn).await?;
-    directory.close().await;
+    let groups = groups(config, directory, name, &found.dn).await?;
     Ok(Some(Person { alias, groups }))
+}
+
+/// What is known of a person without his password.
+pub(super) enum Still {
+    Gone,
+    /// With his groups, if others than he may read them.
+    There(Option<Vec<String>>),
+}
+
+/// Asks about a person who has logged in before.
+pub(super) async fn look_up(config: &Config, name: &UserName) -> Result<Still, Failure> {
+    if !config.searches() {
+        return Ok(Still::There(None));
+    }
+    let mut directory = connect(config).await?;
+    let Some(found) = find(config, &mut directory, name).await? else {
+        return Ok(Still::Gone);
+    };
+    if config.service().is_none() && !config.anonymous_group_search {
+        return Ok(Still::There(None));
+    }
+    let groups = groups(config, directory, name, &found.dn).await?;
+    Ok(Still::There(Some(groups)))
 }
 
 async fn serve(directory: &mut Directory, dn: &str, password: &Secret) -> Result<(), Failure> {
@@ -187,13 +205,17 @@ async fn by_principal(
 
 async fn groups(
     config: &Config,
-    directory: &mut Directory,
+    mut directory: Directory,
     name: &UserName,
     dn: &str,
 ) -> Result<Vec<String>, Failure> {
     let filter = group_filter(config, name.as_str(), dn).unwrap_or_default();
     if filter.is_empty() || config.group_dn.is_empty() {
         return Ok(Vec::new());
+    }
+    if config.anonymous_group_search {
+        directory.close().await;
+        directory = connect(config).await?;
     }
     let search = Search {
         base: &config.group_dn,
@@ -209,6 +231,7 @@ async fn groups(
             false => names.extend(entry.values.iter().map(|value| common_name(value))),
         }
     }
+    directory.close().await;
     names.sort();
     names.dedup();
     Ok(names)

@@ -10,9 +10,10 @@ use crate::auth::secret::Secret;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
-use crate::core::login::{Alias, Login, Renewal, TokenParams, within};
+use crate::core::login::{Alias, Login, TokenParams, within};
 use crate::core::reply::Reply;
 use crate::core::slow::Outside;
+use crate::outbound::Failure;
 
 const PASSWORD_MAX: usize = 1024;
 
@@ -24,6 +25,14 @@ pub struct Proof {
 
 fn refused() -> Fault {
     Fault::invalid("ldap operation failed: failed to bind as user")
+}
+
+pub(super) fn changed() -> Fault {
+    Fault::invalid("the mount's config was changed meanwhile: try again")
+}
+
+pub(super) fn unanswered(failure: &Failure) -> Fault {
+    Fault::invalid(format!("ldap operation failed: {failure}"))
 }
 
 pub(super) async fn prove(
@@ -58,13 +67,13 @@ pub(super) async fn prove(
             attempt.failed();
             Err(refused())
         }
-        Err(failure) => Err(Fault::invalid(format!("ldap operation failed: {failure}"))),
+        Err(failure) => Err(unanswered(&failure)),
     }
 }
 
 /// Policies of the user and of his groups, those of the directory and those given here; and all the
 /// groups.
-async fn granted(
+pub(super) async fn granted(
     config: &Config,
     name: &UserName,
     from_directory: &[String],
@@ -96,9 +105,7 @@ pub(super) async fn login(
 ) -> Result<Reply, Fault> {
     let Proof { config, person } = proof;
     if config::require(view).await? != *config {
-        return Err(Fault::invalid(
-            "the mount's config was changed meanwhile: try again",
-        ));
+        return Err(changed());
     }
     let name = UserName::parse(ctx.param("name"), config.case_sensitive_names)?;
     let (params, groups) = granted(config, &name, &person.groups, view).await?;
@@ -123,24 +130,4 @@ pub(super) async fn login(
         true => reply.warn("no LDAP groups found in groupdn; only policies from locally-defined groups available"),
         false => reply,
     })
-}
-
-/// The token settings that hold now for a user with the groups that he had at his login; `None` if the
-/// mount has no config.
-pub async fn renewed(
-    renewal: &Renewal<'_>,
-    view: &mut View<'_>,
-) -> Result<Option<TokenParams>, Fault> {
-    let Some(config) = view.get::<Config>(Config::ROW).await? else {
-        return Ok(None);
-    };
-    let name = UserName::parse(renewal.role, config.case_sensitive_names)?;
-    let groups: Vec<String> = serde_json::from_str(renewal.proof).unwrap_or_default();
-    let (params, _) = granted(&config, &name, &groups, view).await?;
-    match renewal.grants(&params) {
-        true => Ok(Some(params)),
-        false => Err(Fault::Forbidden(
-            "policies have changed, not renewing: log in again".to_owned(),
-        )),
-    }
 }

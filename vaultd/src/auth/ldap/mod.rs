@@ -3,8 +3,9 @@
 //! Promises: a name is escaped for the place where it stands (RFC 4514, 4515) and has one spelling,
 //! so that neither lockout nor entity sees one person as two; a password is never empty, never stored,
 //! and tried once for each login; an unknown name and a wrong password get the same answer. A name is
-//! locked after a few wrong passwords (`core::lockout`). Does not promise: that a renewal asks the
-//! directory; who left a group keeps a token's policies until the next login.
+//! locked after a few wrong passwords (`core::lockout`). A renewal asks the directory again. Does not
+//! promise that where it can be asked only with the person's password (groups without binddn): who
+//! left a group keeps a token's policies until the next login there.
 
 mod config;
 mod directory;
@@ -12,9 +13,10 @@ mod login;
 mod members;
 mod model;
 mod name;
+mod renewal;
 mod routes;
 
-pub use login::renewed;
+pub use renewal::{ask_again, renewed};
 pub use routes::{Call, ROWS};
 
 use crate::barrier::View;
@@ -27,6 +29,7 @@ use crate::core::slow::Outside;
 pub enum Prepared {
     Nothing,
     Proven(Box<login::Proof>),
+    Seen(Box<renewal::Seen>),
 }
 
 /// Asks the directory about a login.
@@ -51,7 +54,7 @@ pub async fn run(
 ) -> Result<Reply, Fault> {
     match (call, prepared) {
         (Call::Login, Prepared::Proven(proof)) => login::login(ctx, proof, view).await,
-        (Call::Login, Prepared::Nothing) => Err(Fault::Internal("nothing was prepared")),
+        (Call::Login, _) => Err(Fault::Internal("nothing was prepared")),
         (Call::ReadConfig, _) => config::read(view).await,
         (Call::WriteConfig, _) => config::write(ctx, view).await,
         (Call::ListUsers, _) => ctx.list_in(view, "user").await,

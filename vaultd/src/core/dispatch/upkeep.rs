@@ -3,17 +3,40 @@
 use jiff::Timestamp;
 use vault_crypto::Random;
 
+use super::Prepared;
 use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
 use crate::core::mount::{Kind, Mount};
+use crate::core::slow::Outside;
 use crate::engine::{kv2, transit};
+
+/// What the method that issued a token asks others before it is renewed.
+pub async fn ask_again(
+    mount: &Mount,
+    renewal: &Renewal<'_>,
+    tx: &mut Tx,
+    outside: &Outside<'_>,
+) -> Result<Prepared, Fault> {
+    let view = &mut tx.view(mount.number);
+    match mount.kind {
+        Kind::Cert => {
+            let asked = Box::pin(cert::ask_again(renewal, mount.number, view, outside)).await?;
+            Ok(Prepared::Cert(cert::Prepared::Asked(Box::new(asked))))
+        }
+        Kind::Ldap => Box::pin(ldap::ask_again(renewal, view))
+            .await
+            .map(Prepared::Ldap),
+        _ => Ok(Prepared::Nothing),
+    }
+}
 
 /// The settings that the role of a token has now; a role that is gone renews nothing.
 pub async fn renewed(
     mount: &Mount,
     renewal: &Renewal<'_>,
+    prepared: &Prepared,
     tx: &mut Tx,
 ) -> Result<Option<TokenParams>, Fault> {
     let mut view = tx.view(mount.number);
@@ -23,9 +46,19 @@ pub async fn renewed(
         Kind::Jwt | Kind::Oidc => jwt::renewed(renewal.role, &mut view).await?,
         Kind::Kubernetes => kubernetes::renewed(renewal.role, &mut view).await?,
         Kind::Github => github::renewed(&mut view).await?,
-        Kind::Cert => Box::pin(cert::renewed(renewal, &mut view)).await?,
+        Kind::Cert => match prepared {
+            Prepared::Cert(cert::Prepared::Asked(asked)) => {
+                Box::pin(cert::renewed(renewal, asked, &mut view)).await?
+            }
+            _ => return Err(Fault::Internal("nothing was prepared")),
+        },
         Kind::Ssh => Box::pin(ssh::renewed(renewal, &mut view)).await?,
-        Kind::Ldap => Box::pin(ldap::renewed(renewal, &mut view)).await?,
+        Kind::Ldap => match prepared {
+            Prepared::Ldap(prepared) => {
+                Box::pin(ldap::renewed(renewal, prepared, &mut view)).await?
+            }
+            _ => return Err(Fault::Internal("nothing was prepared")),
+        },
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp

@@ -1,6 +1,7 @@
 //! `auth/token/`: the method that every server has.
 
 mod create;
+mod renew;
 mod role;
 mod routes;
 
@@ -12,10 +13,8 @@ use vault_proto::token::Lookup;
 
 use super::accessors;
 use super::context::Ctx;
-use super::dispatch;
+use super::dispatch::Prepared;
 use super::fault::Fault;
-use super::issue;
-use super::login::Renewal;
 use super::reply::{After, Reply};
 use super::standing::texts;
 use super::token::{self, Token};
@@ -23,9 +22,16 @@ use super::unsealed::Unsealed;
 use crate::barrier::Tx;
 use crate::policy::PolicyName;
 
+pub use renew::prepare;
 pub use routes::{Call, ROWS};
 
-pub async fn run(vault: &Unsealed, call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
+pub async fn run(
+    vault: &Unsealed,
+    call: Call,
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    tx: &mut Tx,
+) -> Result<Reply, Fault> {
     match call {
         Call::Create => create::run(vault, ctx, tx, create::Kind::Child).await,
         Call::CreateOrphan => create::run(vault, ctx, tx, create::Kind::Orphan).await,
@@ -41,12 +47,12 @@ pub async fn run(vault: &Unsealed, call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Re
         }
         Call::Renew => match batch(vault, ctx).await? {
             Some(_) => Err(Fault::invalid("batch tokens cannot be renewed")),
-            None => renew(vault, ctx, tx, &presented(vault, ctx)?, Show::Secret).await,
+            None => renew::renew(vault, ctx, tx, prepared, &presented(vault, ctx)?, Show::Secret).await,
         },
-        Call::RenewSelf => renew(vault, ctx, tx, &own(ctx)?, Show::Secret).await,
+        Call::RenewSelf => renew::renew(vault, ctx, tx, prepared, &own(ctx)?, Show::Secret).await,
         Call::RenewAccessor => {
             let id = by_accessor(ctx, tx).await?;
-            renew(vault, ctx, tx, &id, Show::NoSecret).await
+            renew::renew(vault, ctx, tx, prepared, &id, Show::NoSecret).await
         }
         Call::Revoke => match batch(vault, ctx).await? {
             Some(_) => Err(irrevocable()),
@@ -223,71 +229,6 @@ async fn identity_policies(vault: &Unsealed, token: &Token) -> Result<Vec<Policy
         Ok(None) | Err(Fault::BadToken) => Ok(Vec::new()),
         Err(fault) => Err(fault),
     }
-}
-
-async fn renew(
-    vault: &Unsealed,
-    ctx: &Ctx<'_>,
-    tx: &mut Tx,
-    id: &str,
-    show: Show,
-) -> Result<Reply, Fault> {
-    if ctx
-        .caller
-        .is_some_and(|caller| caller.token.is_batch() && *caller.id == *id)
-    {
-        return Err(Fault::invalid("batch tokens cannot be renewed"));
-    }
-    let token = live(ctx, tx, id)
-        .await?
-        .ok_or_else(|| Fault::Forbidden("bad token".to_owned()))?;
-    let secret = match show {
-        Show::NoSecret => String::new(),
-        Show::Secret => match ctx.body().string("token")? {
-            Some(secret) => secret,
-            None => ctx
-                .request
-                .token
-                .as_ref()
-                .map(|secret| secret.to_string())
-                .unwrap_or_default(),
-        },
-    };
-    let increment = ctx.body().seconds("increment")?;
-    let mounts = vault.mounts.load_full();
-    let mount = mounts.by_number(token.mount);
-    let mut now = token.clone();
-    let renewal = Renewal {
-        role: &token.role,
-        proof: &token.proof,
-        policies: &token.policies,
-        request: ctx.request,
-    };
-    if let Some(mount) = mount
-        && let Some(params) = dispatch::renewed(mount, &renewal, tx).await?
-    {
-        now.max_ttl = params.max_ttl;
-        now.period = params.period;
-    }
-    let (next, warnings) = issue::renewed(
-        &now,
-        increment,
-        mount.map(|mount| &**mount),
-        vault.ttl,
-        ctx.now(),
-    )?;
-    token::update(tx, id, &token, &next).await?;
-    let auth = issue::auth_block(
-        &next,
-        Sensitive::new(secret),
-        &identity_policies(vault, &next).await?,
-        ctx.now(),
-    );
-    Ok(Reply {
-        auth: Some(Box::new(auth)),
-        warnings,
-        ..Reply::default()
-    })
 }
 
 /// A name for people: only letters, digits, `-`, `_` and `.` stay.
