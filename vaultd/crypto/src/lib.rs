@@ -10,7 +10,8 @@
 //! | a key from a passphrase | [`stretch`], [`wrap`] | Argon2id (RFC 9106) |
 //! | find a text again in large files | [`Fingerprinter`] | HMAC-SHA256, cut |
 //! | encrypt to a public key | [`HpkeKey`] | HPKE (RFC 9180), X25519, ChaCha20-Poly1305 |
-//! | sign | [`SigningKey`] | Ed25519 (RFC 8032) |
+//! | sign, for vaultd itself | [`SigningKey`] | Ed25519 (RFC 8032) |
+//! | sign, for its users | [`PrivateKey`] | Ed25519, ECDSA (FIPS 186-5), RSA (RFC 8017) |
 //! | split the unseal key | [`split`] | Shamir over GF(2^8) |
 //!
 //! What it does not promise: wiping is best effort (registers, swap and copies
@@ -27,7 +28,9 @@ mod hpke;
 mod kdf;
 mod key;
 mod password;
+pub mod pem;
 mod prf;
+mod private;
 mod random;
 mod shamir;
 mod sign;
@@ -46,6 +49,9 @@ pub use password::{
     unwrap_secret, verify_password, wrap,
 };
 pub use prf::Prf;
+pub use private::{
+    BadPrivateKey, CannotSign, Curve, EcdsaKey, Ed25519Key, KeyKind, PrivateKey, RsaHash, RsaKey,
+};
 pub use random::{Random, Seeded, System};
 pub use shamir::{
     AnyShare, PlainShare, SetId, Share, ShareError, Threshold, combine, combine_plain, split,

@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use vault_crypto::Curve;
 
 use crate::wire::{Malformed, Reader, push_number, push_string};
 
@@ -28,54 +29,26 @@ enum Kind {
     Rsa { exponent: Vec<u8>, modulus: Vec<u8> },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Curve {
-    P256,
-    P384,
-    P521,
+/// The names of a curve and of the algorithm that uses it.
+pub fn names_of(curve: Curve) -> (&'static str, &'static str) {
+    match curve {
+        Curve::P256 => ("nistp256", "ecdsa-sha2-nistp256"),
+        Curve::P384 => ("nistp384", "ecdsa-sha2-nistp384"),
+        Curve::P521 => ("nistp521", "ecdsa-sha2-nistp521"),
+    }
 }
 
-impl Curve {
-    pub fn name(self) -> &'static str {
-        match self {
-            Curve::P256 => "nistp256",
-            Curve::P384 => "nistp384",
-            Curve::P521 => "nistp521",
-        }
-    }
+/// The curve that an algorithm uses.
+pub fn curve_of(algorithm: &str) -> Option<Curve> {
+    let mut all = Curve::ALL.into_iter();
+    all.find(|curve| names_of(*curve).1 == algorithm)
+}
 
-    pub fn of_algorithm(algorithm: &str) -> Option<Curve> {
-        match algorithm {
-            "ecdsa-sha2-nistp256" => Some(Curve::P256),
-            "ecdsa-sha2-nistp384" => Some(Curve::P384),
-            "ecdsa-sha2-nistp521" => Some(Curve::P521),
-            _ => None,
-        }
-    }
-
-    fn algorithm(self) -> &'static str {
-        match self {
-            Curve::P256 => "ecdsa-sha2-nistp256",
-            Curve::P384 => "ecdsa-sha2-nistp384",
-            Curve::P521 => "ecdsa-sha2-nistp521",
-        }
-    }
-
-    /// Bytes of each half of a signature, and of a private key.
-    pub fn half(self) -> usize {
-        match self {
-            Curve::P256 => 32,
-            Curve::P384 => 48,
-            Curve::P521 => 66,
-        }
-    }
-
-    fn verifier(self) -> &'static EcdsaVerificationAlgorithm {
-        match self {
-            Curve::P256 => &ECDSA_P256_SHA256_FIXED,
-            Curve::P384 => &ECDSA_P384_SHA384_FIXED,
-            Curve::P521 => &ECDSA_P521_SHA512_FIXED,
-        }
+fn verifier(curve: Curve) -> &'static EcdsaVerificationAlgorithm {
+    match curve {
+        Curve::P256 => &ECDSA_P256_SHA256_FIXED,
+        Curve::P384 => &ECDSA_P384_SHA384_FIXED,
+        Curve::P521 => &ECDSA_P521_SHA512_FIXED,
     }
 }
 
@@ -97,11 +70,10 @@ impl Key {
     }
 
     pub(crate) fn ecdsa(curve: Curve, point: &[u8]) -> Key {
-        Key::plain(curve.algorithm(), Kind::Ecdsa(curve, point.to_vec()))
+        Key::plain(names_of(curve).1, Kind::Ecdsa(curve, point.to_vec()))
     }
 
-    pub(crate) fn rsa(exponent: &[u8], modulus: &[u8]) -> Key {
-        let (exponent, modulus) = (exponent.to_vec(), modulus.to_vec());
+    pub(crate) fn rsa(exponent: Vec<u8>, modulus: Vec<u8>) -> Key {
         Key::plain("ssh-rsa", Kind::Rsa { exponent, modulus })
     }
 
@@ -128,7 +100,7 @@ impl Key {
         };
         let kind = match curve {
             Some(curve) => {
-                if reader.text()? != curve.name() {
+                if reader.text()? != names_of(curve).0 {
                     return Err(Malformed);
                 }
                 let point = reader.string()?;
@@ -195,7 +167,7 @@ impl Key {
         match &self.public.kind {
             Kind::Ed25519(key) => push_string(&mut blob, key),
             Kind::Ecdsa(curve, point) => {
-                push_string(&mut blob, curve.name().as_bytes());
+                push_string(&mut blob, names_of(*curve).0.as_bytes());
                 push_string(&mut blob, point);
             }
             Kind::Rsa { exponent, modulus } => {
@@ -290,7 +262,7 @@ impl PublicKey {
             Kind::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
             Kind::Ecdsa(curve, point) => {
                 let fixed = fixed(signature, curve.half())?;
-                UnparsedPublicKey::new(curve.verifier(), point).verify(message, &fixed)
+                UnparsedPublicKey::new(verifier(*curve), point).verify(message, &fixed)
             }
         };
         outcome.map_err(|_| Malformed)

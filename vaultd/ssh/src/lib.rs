@@ -13,7 +13,6 @@
 
 mod certificate;
 mod key;
-mod pem;
 mod private;
 mod signature;
 pub mod wire;
@@ -23,6 +22,7 @@ mod tests;
 
 pub use certificate::Certificate;
 pub use key::{Key, VERIFIED};
-pub use private::{BadPrivateKey, KeyKind, PrivateKey};
+pub use private::{BadPrivateKey, PrivateKey};
 pub use signature::Signature;
+pub use vault_crypto::KeyKind;
 pub use wire::Malformed;

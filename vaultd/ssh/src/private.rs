@@ -1,41 +1,13 @@
-//! Private keys: made, read, written, and signing. Wiped on drop (by the TLS library, which wipes all
-//! that it frees).
+//! Private keys as OpenSSH writes them, and signatures in SSH's form.
 
 use std::fmt;
 
-use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
-    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
-    RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaKeyPair,
-};
-use vault_crypto::{Random, SecretVec};
+use vault_crypto::PrivateKey as Inner;
+use vault_crypto::{KeyKind, Random, RsaHash, SecretVec, pem};
 use zeroize::Zeroizing;
 
-use crate::key::{Curve, Key};
-use crate::pem;
+use crate::key::{Key, curve_of, names_of};
 use crate::wire::{Malformed, Reader, push_number, push_string};
-
-/// What kind of key to make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// RFC 8709.
-    Ed25519,
-    /// RFC 5656 with nistp256.
-    P256,
-    /// RFC 5656 with nistp384.
-    P384,
-    /// RFC 5656 with nistp521.
-    P521,
-    /// RFC 8332 with 2048 bits.
-    Rsa2048,
-    /// RFC 8332 with 3072 bits.
-    Rsa3072,
-    /// RFC 8332 with 4096 bits.
-    Rsa4096,
-}
 
 /// The text holds no private key that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,23 +31,22 @@ impl From<Malformed> for BadPrivateKey {
     }
 }
 
-/// A private key.
-pub struct PrivateKey {
-    public: Key,
-    pair: Pair,
+impl From<vault_crypto::BadPrivateKey> for BadPrivateKey {
+    fn from(bad: vault_crypto::BadPrivateKey) -> BadPrivateKey {
+        match bad {
+            vault_crypto::BadPrivateKey::Malformed => BadPrivateKey::Malformed,
+            vault_crypto::BadPrivateKey::Encrypted => BadPrivateKey::Encrypted,
+        }
+    }
 }
 
-enum Pair {
-    Ed25519(Ed25519KeyPair),
-    Ecdsa(Curve, EcdsaKeyPair),
-    Rsa(RsaKeyPair),
+/// A private key and its public half.
+pub struct PrivateKey {
+    public: Key,
+    key: Inner,
 }
 
 const MAGIC: &[u8] = b"openssh-key-v1\0";
-/// PKCS #8 of Ed25519 (RFC 8410), before the seed.
-const ED25519_PKCS8: &[u8] = &[
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
 
 impl PrivateKey {
     /// Makes a key. RSA takes up to seconds: call it where that blocks nobody.
@@ -83,26 +54,7 @@ impl PrivateKey {
     /// # Errors
     /// If the library cannot.
     pub fn generate(kind: KeyKind, random: &dyn Random) -> Result<PrivateKey, BadPrivateKey> {
-        let ecdsa = |curve: Curve| {
-            let pair = EcdsaKeyPair::generate(curve.signer()).ok()?;
-            Some(Pair::Ecdsa(curve, pair))
-        };
-        let rsa = |size| RsaKeyPair::generate(size).ok().map(Pair::Rsa);
-        let pair = match kind {
-            KeyKind::Ed25519 => {
-                let mut seed = Zeroizing::new([0; 32]);
-                random.fill(seed.as_mut_slice());
-                let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice());
-                pair.ok().map(Pair::Ed25519)
-            }
-            KeyKind::P256 => ecdsa(Curve::P256),
-            KeyKind::P384 => ecdsa(Curve::P384),
-            KeyKind::P521 => ecdsa(Curve::P521),
-            KeyKind::Rsa2048 => rsa(KeySize::Rsa2048),
-            KeyKind::Rsa3072 => rsa(KeySize::Rsa3072),
-            KeyKind::Rsa4096 => rsa(KeySize::Rsa4096),
-        };
-        Ok(PrivateKey::of(pair.ok_or(BadPrivateKey::Malformed)?)?)
+        PrivateKey::of(Inner::generate(kind, random)?)
     }
 
     /// Reads the OpenSSH format, and PEM with PKCS #8, PKCS #1 (RSA) or SEC 1 (ECDSA).
@@ -113,22 +65,7 @@ impl PrivateKey {
         let (label, bytes) = pem::read(text)?;
         match label {
             "OPENSSH PRIVATE KEY" => PrivateKey::from_openssh(&bytes),
-            "PRIVATE KEY" => Ok(PrivateKey::from_pkcs8(&bytes)?),
-            "RSA PRIVATE KEY" => {
-                let pair = RsaKeyPair::from_der(&bytes).map_err(|_| BadPrivateKey::Malformed)?;
-                Ok(PrivateKey::of(Pair::Rsa(pair))?)
-            }
-            "EC PRIVATE KEY" => {
-                let pair = [Curve::P256, Curve::P384, Curve::P521].into_iter();
-                let mut pair = pair.filter_map(|curve| {
-                    let pair = EcdsaKeyPair::from_private_key_der(curve.signer(), &bytes).ok()?;
-                    Some(Pair::Ecdsa(curve, pair))
-                });
-                let pair = pair.next().ok_or(BadPrivateKey::Malformed)?;
-                Ok(PrivateKey::of(pair)?)
-            }
-            "ENCRYPTED PRIVATE KEY" => Err(BadPrivateKey::Encrypted),
-            _ => Err(BadPrivateKey::Malformed),
+            _ => PrivateKey::of(Inner::from_labelled(label, &bytes)?),
         }
     }
 
@@ -136,32 +73,22 @@ impl PrivateKey {
     ///
     /// # Errors
     /// If it is no key of a known kind.
-    pub fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, Malformed> {
-        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
-            return PrivateKey::of(Pair::Ed25519(pair));
-        }
-        for curve in [Curve::P256, Curve::P384, Curve::P521] {
-            if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve.signer(), der) {
-                return PrivateKey::of(Pair::Ecdsa(curve, pair));
-            }
-        }
-        let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| Malformed)?;
-        PrivateKey::of(Pair::Rsa(pair))
+    pub fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, BadPrivateKey> {
+        PrivateKey::of(Inner::from_pkcs8(der)?)
     }
 
-    fn of(pair: Pair) -> Result<PrivateKey, Malformed> {
-        let public = match &pair {
-            Pair::Ed25519(pair) => Key::ed25519(pair.public_key().as_ref()),
-            Pair::Ecdsa(curve, pair) => Key::ecdsa(*curve, pair.public_key().as_ref()),
-            Pair::Rsa(pair) => {
-                let public = pair.public_key();
-                let exponent = public.exponent().big_endian_without_leading_zero();
-                Key::rsa(exponent, public.modulus().big_endian_without_leading_zero())
+    fn of(key: Inner) -> Result<PrivateKey, BadPrivateKey> {
+        let public = match &key {
+            Inner::Ed25519(key) => Key::ed25519(key.point()),
+            Inner::Ecdsa(key) => Key::ecdsa(key.curve(), key.point()),
+            Inner::Rsa(key) => {
+                let (modulus, exponent) = key.public();
+                Key::rsa(exponent, modulus)
             }
         };
         match public.is_strong() {
-            true => Ok(PrivateKey { public, pair }),
-            false => Err(Malformed),
+            true => Ok(PrivateKey { public, key }),
+            false => Err(BadPrivateKey::Malformed),
         }
     }
 
@@ -174,33 +101,16 @@ impl PrivateKey {
     ///
     /// # Errors
     /// If the library cannot.
-    pub fn to_pkcs8(&self) -> Result<SecretVec, Malformed> {
-        match &self.pair {
-            Pair::Ed25519(pair) => {
-                let seed = pair.seed().map_err(|_| Malformed)?;
-                let seed = seed.as_be_bytes().map_err(|_| Malformed)?;
-                let mut der = Zeroizing::new(Vec::with_capacity(48));
-                der.extend_from_slice(ED25519_PKCS8);
-                der.extend_from_slice(seed.as_ref());
-                Ok(der)
-            }
-            Pair::Ecdsa(_, pair) => {
-                let der = pair.to_pkcs8v1().map_err(|_| Malformed)?;
-                Ok(Zeroizing::new(der.as_ref().to_vec()))
-            }
-            Pair::Rsa(pair) => {
-                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| Malformed)?;
-                Ok(Zeroizing::new(der.as_ref().to_vec()))
-            }
-        }
+    pub fn to_pkcs8(&self) -> Result<SecretVec, BadPrivateKey> {
+        Ok(self.key.to_pkcs8()?)
     }
 
     /// PKCS #8 in PEM.
     ///
     /// # Errors
     /// If the library cannot.
-    pub fn to_pem(&self) -> Result<Zeroizing<String>, Malformed> {
-        Ok(pem::write("PRIVATE KEY", &self.to_pkcs8()?, 64))
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, BadPrivateKey> {
+        Ok(self.key.to_pem()?)
     }
 
     /// The format of `ssh-keygen`, without a passphrase.
@@ -211,7 +121,7 @@ impl PrivateKey {
         &self,
         comment: &str,
         random: &dyn Random,
-    ) -> Result<Zeroizing<String>, Malformed> {
+    ) -> Result<Zeroizing<String>, BadPrivateKey> {
         // Large enough never to move: what is left behind by a move is not wiped.
         let mut secret = Zeroizing::new(Vec::with_capacity(8 << 10));
         let mut check = [0; 4];
@@ -235,28 +145,24 @@ impl PrivateKey {
         Ok(pem::write("OPENSSH PRIVATE KEY", &whole, 70))
     }
 
-    fn push_secret(&self, into: &mut Vec<u8>) -> Result<(), Malformed> {
-        match &self.pair {
-            Pair::Ed25519(pair) => {
-                let seed = pair.seed().map_err(|_| Malformed)?;
-                let seed = seed.as_be_bytes().map_err(|_| Malformed)?;
-                let public = pair.public_key().as_ref();
-                push_string(into, public);
-                let both = Zeroizing::new([seed.as_ref(), public].concat());
+    fn push_secret(&self, into: &mut Vec<u8>) -> Result<(), BadPrivateKey> {
+        match &self.key {
+            Inner::Ed25519(key) => {
+                push_string(into, key.point());
+                let mut both = Zeroizing::new(Vec::with_capacity(64));
+                both.extend_from_slice(&key.seed()?);
+                both.extend_from_slice(key.point());
                 push_string(into, &both);
             }
-            Pair::Ecdsa(curve, pair) => {
-                let scalar: EcPrivateKeyBin<'_> =
-                    pair.private_key().as_be_bytes().map_err(|_| Malformed)?;
-                push_string(into, curve.name().as_bytes());
-                push_string(into, pair.public_key().as_ref());
-                push_number(into, scalar.as_ref());
+            Inner::Ecdsa(key) => {
+                push_string(into, names_of(key.curve()).0.as_bytes());
+                push_string(into, key.point());
+                push_number(into, &key.scalar()?);
             }
-            Pair::Rsa(_) => {
-                let der = self.to_pkcs8()?;
-                let [n, e, d, p, q, _, _, inverse] = pem::rsa_numbers(&der)?;
+            Inner::Rsa(key) => {
+                let [n, e, d, p, q, _, _, inverse] = key.numbers()?;
                 for number in [n, e, d, inverse, p, q] {
-                    push_number(into, number);
+                    push_number(into, &number);
                 }
             }
         }
@@ -281,26 +187,19 @@ impl PrivateKey {
         if secret.u32()? != secret.u32()? {
             return Err(BadPrivateKey::Malformed);
         }
-        let pair = match secret.text()? {
+        let key = match secret.text()? {
             "ssh-ed25519" => {
-                let (point, both) = (secret.string()?, secret.string()?);
-                let seed = both.get(..32).ok_or(Malformed)?;
-                let pair = Ed25519KeyPair::from_seed_and_public_key(seed, point);
-                Pair::Ed25519(pair.map_err(|_| Malformed)?)
+                let (_point, both) = (secret.string()?, secret.string()?);
+                Inner::from_ed25519_seed(both.get(..32).ok_or(Malformed)?)?
             }
             "ssh-rsa" => return Err(BadPrivateKey::RsaInOpenSsh),
             algorithm => {
-                let curve = Curve::of_algorithm(algorithm).ok_or(Malformed)?;
-                let (_, point, scalar) = (secret.string()?, secret.string()?, secret.number()?);
-                let mut filled = Zeroizing::new(vec![0; curve.half()]);
-                let zeros = curve.half().checked_sub(scalar.len()).ok_or(Malformed)?;
-                filled[zeros..].copy_from_slice(scalar);
-                let signer = curve.signer();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(signer, &filled, point);
-                Pair::Ecdsa(curve, pair.map_err(|_| Malformed)?)
+                let curve = curve_of(algorithm).ok_or(Malformed)?;
+                let (_name, point, scalar) = (secret.string()?, secret.string()?, secret.number()?);
+                Inner::from_ecdsa(curve, scalar, point)?
             }
         };
-        let key = PrivateKey::of(pair)?;
+        let key = PrivateKey::of(key)?;
         match key.public == public {
             true => Ok(key),
             false => Err(BadPrivateKey::Malformed),
@@ -312,8 +211,8 @@ impl PrivateKey {
     /// # Errors
     /// If the library cannot.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let algorithm = match &self.pair {
-            Pair::Rsa(_) => "rsa-sha2-512",
+        let algorithm = match &self.key {
+            Inner::Rsa(_) => "rsa-sha2-512",
             _ => self.public.algorithm(),
         };
         self.sign_as(algorithm, message)
@@ -324,46 +223,30 @@ impl PrivateKey {
     /// # Errors
     /// If the key has no such algorithm, or the library cannot.
     pub fn sign_as(&self, algorithm: &str, message: &[u8]) -> Result<Vec<u8>, Malformed> {
-        let mut signed = Vec::with_capacity(64);
-        push_string(&mut signed, algorithm.as_bytes());
-        let random = SystemRandom::new();
-        match &self.pair {
-            Pair::Rsa(pair) => {
-                let encoding = match algorithm {
-                    "rsa-sha2-256" => &RSA_PKCS1_SHA256,
-                    "rsa-sha2-512" => &RSA_PKCS1_SHA512,
+        let bytes = match &self.key {
+            Inner::Rsa(key) => {
+                let hash = match algorithm {
+                    "rsa-sha2-256" => RsaHash::Sha256,
+                    "rsa-sha2-512" => RsaHash::Sha512,
                     _ => return Err(Malformed),
                 };
-                let mut bytes = vec![0; pair.public_modulus_len()];
-                pair.sign(encoding, &random, message, &mut bytes)
-                    .map_err(|_| Malformed)?;
-                push_string(&mut signed, &bytes);
+                key.sign_pkcs1(hash, message).map_err(|_| Malformed)?
             }
             _ if algorithm != self.public.algorithm() => return Err(Malformed),
-            Pair::Ed25519(pair) => push_string(&mut signed, pair.sign(message).as_ref()),
-            Pair::Ecdsa(curve, pair) => {
-                let fixed = pair.sign(&random, message).map_err(|_| Malformed)?;
-                let (r, s) = fixed
-                    .as_ref()
-                    .split_at_checked(curve.half())
-                    .ok_or(Malformed)?;
+            Inner::Ed25519(key) => key.sign(message),
+            Inner::Ecdsa(key) => {
+                let fixed = key.sign(message).map_err(|_| Malformed)?;
+                let (r, s) = fixed.split_at(fixed.len() / 2);
                 let mut numbers = Vec::with_capacity(160);
                 push_number(&mut numbers, r);
                 push_number(&mut numbers, s);
-                push_string(&mut signed, &numbers);
+                numbers
             }
-        }
-        Ok(signed)
-    }
-}
-
-impl Curve {
-    fn signer(self) -> &'static EcdsaSigningAlgorithm {
-        match self {
-            Curve::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-            Curve::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
-            Curve::P521 => &ECDSA_P521_SHA512_FIXED_SIGNING,
-        }
+        };
+        let mut signature = Vec::with_capacity(bytes.len() + 32);
+        push_string(&mut signature, algorithm.as_bytes());
+        push_string(&mut signature, &bytes);
+        Ok(signature)
     }
 }
 

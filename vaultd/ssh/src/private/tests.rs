@@ -133,6 +133,5 @@ fn a_spoiled_key_is_refused_without_panic() {
     let der = key.to_pkcs8().unwrap();
     for end in 0..der.len() {
         assert!(PrivateKey::from_pkcs8(&der[..end]).is_err());
-        let _ = crate::pem::rsa_numbers(&der[..end]);
     }
 }

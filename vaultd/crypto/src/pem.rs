@@ -2,13 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use vault_crypto::SecretVec;
 use zeroize::Zeroizing;
 
-use crate::private::BadPrivateKey;
-use crate::wire::Malformed;
+use crate::{BadPrivateKey, SecretVec};
+use BadPrivateKey::Malformed;
 
 /// The label and the bytes of the only frame in a text.
+///
+/// # Errors
+/// If there is none, or it is encrypted.
 pub fn read(text: &str) -> Result<(&str, SecretVec), BadPrivateKey> {
     let inner = text.trim().strip_prefix("-----BEGIN ");
     let (label, rest) = inner
@@ -53,7 +55,7 @@ const SEQUENCE: u8 = 0x30;
 
 /// n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p (RFC 8017, A.1.2) of an RSA key in PKCS #8, without
 /// leading zeros.
-pub fn rsa_numbers(pkcs8: &[u8]) -> Result<[&[u8]; 8], Malformed> {
+pub(crate) fn rsa_numbers(pkcs8: &[u8]) -> Result<[&[u8]; 8], BadPrivateKey> {
     let (mut outer, _) = element(SEQUENCE, pkcs8)?;
     for tag in [INTEGER, SEQUENCE] {
         outer = element(tag, outer)?.1;
@@ -72,7 +74,7 @@ pub fn rsa_numbers(pkcs8: &[u8]) -> Result<[&[u8]; 8], Malformed> {
 }
 
 /// The content of the first element, which has this tag, and what follows it.
-fn element(tag: u8, bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+fn element(tag: u8, bytes: &[u8]) -> Result<(&[u8], &[u8]), BadPrivateKey> {
     let (head, rest) = bytes.split_first_chunk::<2>().ok_or(Malformed)?;
     if head[0] != tag {
         return Err(Malformed);
@@ -91,4 +93,38 @@ fn element(tag: u8, bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
         _ => return Err(Malformed),
     };
     rest.split_at_checked(length).ok_or(Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_off_is_refused_without_panic() {
+        let der = [0x30, 0x82, 0x00, 0x03, 0x02, 0x01, 0x00];
+        for end in 0..der.len() {
+            assert!(rsa_numbers(&der[..end]).is_err());
+        }
+        assert!(element(SEQUENCE, &[0x30, 0x84, 0, 0, 0, 0]).is_err());
+        assert!(element(SEQUENCE, &[0x30, 0x83, 0xff, 0xff, 0xff]).is_err());
+    }
+
+    #[test]
+    fn a_frame_holds_what_was_put_into_it() {
+        for length in [0, 1, 47, 48, 49, 200] {
+            let bytes = vec![7; length];
+            let text = write("THING", &bytes, 64);
+            assert!(text.lines().all(|line| line.len() <= 64));
+            let (label, found) = read(&text).expect("a frame");
+            assert_eq!((label, found.as_slice()), ("THING", bytes.as_slice()));
+        }
+        for odd in [
+            "",
+            "-----BEGIN A-----",
+            "-----BEGIN A-----\n-----END B-----",
+            "x",
+        ] {
+            assert_eq!(read(odd).err(), Some(Malformed));
+        }
+    }
 }
