@@ -89,6 +89,10 @@ impl Certificate {
         Certificate::from_blob(&STANDARD.decode(blob).map_err(|_| Malformed)?)
     }
 
+    pub(crate) fn is_of_a_user(&self) -> bool {
+        self.of_a_user
+    }
+
     /// Seconds that are left; 0 for ever.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The formats of SSH: keys, certificates and signatures as OpenSSH reads and
-//! writes them. No I/O and no clock; randomness is an argument.
+//! writes them. No I/O and no clock; randomness is an argument. (With the feature `socket`, a Unix
+//! socket that speaks the agent protocol, for the two programs that serve one.)
 //!
 //! | what | type | standard |
 //! |---|---|---|
@@ -7,10 +8,12 @@
 //! | a private key | [`PrivateKey`] | PROTOCOL.key; RFC 5958, 5915, 8017 in PEM |
 //! | a certificate | [`Certificate`] | PROTOCOL.certkeys |
 //! | a signature over a message | [`Signature`] | PROTOCOL.sshsig |
+//! | what agents and their clients say | [`agent`] | draft-ietf-sshm-ssh-agent; PROTOCOL.agent |
 //! | the encoding of all of them | [`wire`] | RFC 4251, section 5 |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod agent;
 mod certificate;
 mod key;
 mod private;
