@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use crate::key::{Key, VERIFIED};
 use crate::wire::{Malformed, Reader};
 
-const SUFFIX: &str = "-cert-v01@openssh.com";
+/// Ends the name of an algorithm of certificates.
+pub const SUFFIX: &str = "-cert-v01@openssh.com";
 const USER: u32 = 1;
 
 /// What a certificate says. Its authority's signature has been checked; whether the authority is
@@ -110,6 +111,11 @@ impl Certificate {
             end if now < end => Ok(end - now),
             _ => Err("it has expired"),
         }
+    }
+
+    /// When it ends, in seconds since 1970; not included. The largest number is never.
+    pub fn valid_before(&self) -> u64 {
+        self.valid_before
     }
 
     /// Whether its critical options allow this login. What is not known is not allowed.
