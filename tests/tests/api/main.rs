@@ -34,6 +34,7 @@ mod scan;
 mod search;
 mod setup;
 mod ssh;
+mod sshkeys;
 mod sys_rest;
 mod system;
 mod tokens;

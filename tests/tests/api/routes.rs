@@ -6,11 +6,12 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
     Kind::Totp,
+    Kind::SshKeys,
     Kind::Cubbyhole,
     Kind::System,
     Kind::Identity,
@@ -34,6 +35,7 @@ fn place(kind: Kind) -> &'static str {
         Kind::Kv2 => "two/",
         Kind::Transit => "transit/",
         Kind::Totp => "totp/",
+        Kind::SshKeys => "sshkeys/",
         Kind::Cubbyhole => "cubbyhole/",
         Kind::System => "sys/",
         Kind::Identity => "identity/",
@@ -78,6 +80,12 @@ pub(crate) fn mount_all(vault: &Vault) {
             json!({"key": "GEZDGNBVGY3TQOJQ"}),
         )
         .expect(204);
+    vault
+        .root("POST", "sys/mounts/sshkeys", json!({"type": "sshkeys"}))
+        .expect(204);
+    vault
+        .root("POST", "sshkeys/keys/sample", json!({}))
+        .expect(200);
     vault
         .root("POST", "sys/auth/approle", json!({"type": "approle"}))
         .expect(204);

@@ -17,7 +17,7 @@ use super::unsealed::Unsealed;
 use super::{Core, identity, locked, system, token_method};
 use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
-use crate::engine::{cubbyhole, kv1, kv2, totp, transit};
+use crate::engine::{cubbyhole, kv1, kv2, sshkeys, totp, transit};
 
 pub use upkeep::{ask_again, remind, renewed, tidy};
 
@@ -28,6 +28,7 @@ pub enum Call {
     Kv2(kv2::Call),
     Transit(transit::Call),
     Totp(totp::Call),
+    SshKeys(sshkeys::Call),
     Cubbyhole(cubbyhole::Call),
     Approle(approle::Call),
     Userpass(userpass::Call),
@@ -81,6 +82,7 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
         Kind::Kv2 => target(mount, kv2::ROWS, Call::Kv2, request.verb, rest),
         Kind::Transit => target(mount, transit::ROWS, Call::Transit, request.verb, rest),
         Kind::Totp => target(mount, totp::ROWS, Call::Totp, request.verb, rest),
+        Kind::SshKeys => target(mount, sshkeys::ROWS, Call::SshKeys, request.verb, rest),
         Kind::Cubbyhole => target(mount, cubbyhole::ROWS, Call::Cubbyhole, request.verb, rest),
         Kind::Approle => target(mount, approle::ROWS, Call::Approle, request.verb, rest),
         Kind::Userpass => target(mount, userpass::ROWS, Call::Userpass, request.verb, rest),
@@ -120,6 +122,7 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Kv2 => plain(kv2::ROWS),
         Kind::Transit => plain(transit::ROWS),
         Kind::Totp => plain(totp::ROWS),
+        Kind::SshKeys => plain(sshkeys::ROWS),
         Kind::Cubbyhole => plain(cubbyhole::ROWS),
         Kind::Approle => plain(approle::ROWS),
         Kind::Userpass => plain(userpass::ROWS),
@@ -196,6 +199,7 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Kv2(call) => kv2::exists(call, ctx, &mut view).await,
         Call::Transit(call) => Box::pin(transit::exists(call, ctx, &mut view)).await,
         Call::Totp(call) => Box::pin(totp::exists(call, ctx, &mut view)).await,
+        Call::SshKeys(call) => Box::pin(sshkeys::exists(call, ctx, &mut view)).await,
         Call::Cubbyhole(call) => Box::pin(cubbyhole::exists(call, ctx, &mut view)).await,
         Call::Approle(call) => Box::pin(approle::exists(call, ctx, &mut view)).await,
         Call::Userpass(call) => Box::pin(userpass::exists(call, ctx, &mut view)).await,
@@ -216,6 +220,7 @@ pub enum Prepared {
     Nothing,
     /// The whole answer: an operation of core's own that reads in transactions of its own.
     Answer(Data),
+    SshKeys(sshkeys::Prepared),
     Userpass(userpass::Prepared),
     Jwt(jwt::Prepared),
     Kubernetes(kubernetes::Prepared),
@@ -239,7 +244,8 @@ pub async fn prepare(
     }
     let outside_work = matches!(
         call,
-        Call::Userpass(_)
+        Call::SshKeys(_)
+            | Call::Userpass(_)
             | Call::Jwt(_)
             | Call::Kubernetes(_)
             | Call::Github(_)
@@ -267,6 +273,9 @@ pub async fn prepare(
         let mut tx = vault.barrier.begin();
         let view = &mut tx.view(ctx.mount.number);
         let outcome = match call {
+            Call::SshKeys(call) => Box::pin(sshkeys::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::SshKeys),
             Call::Userpass(call) => userpass::prepare(call, ctx, view, &outside)
                 .await
                 .map(Prepared::Userpass),
@@ -317,6 +326,13 @@ pub async fn run(
             Box::pin(transit::run(call, ctx, &mut tx.view(ctx.mount.number))).await
         }
         Call::Totp(call) => Box::pin(totp::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
+        Call::SshKeys(call) => {
+            let Prepared::SshKeys(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(sshkeys::run(call, ctx, prepared, view)).await
+        }
         Call::Cubbyhole(call) => {
             Box::pin(cubbyhole::run(call, ctx, &mut tx.view(ctx.mount.number))).await
         }

@@ -6,6 +6,8 @@
 pub mod cubbyhole;
 pub mod kv1;
 pub mod kv2;
+mod secret;
+pub mod sshkeys;
 pub mod totp;
 pub mod transit;
 

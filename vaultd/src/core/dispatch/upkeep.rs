@@ -62,6 +62,7 @@ pub async fn renewed(
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp
+        | Kind::SshKeys
         | Kind::Kv2
         | Kind::Cubbyhole
         | Kind::System
@@ -96,6 +97,7 @@ pub async fn tidy(
         Kind::Ssh => ssh::tidy(now, &mut view).await,
         Kind::Kv1
         | Kind::Totp
+        | Kind::SshKeys
         | Kind::Cubbyhole
         | Kind::System
         | Kind::Identity

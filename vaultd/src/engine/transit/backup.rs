@@ -7,12 +7,12 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::model::{Key, KeyName, Moment};
-use super::secret::{Text, from_base64};
 use super::version::public_part;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::{Text, from_base64};
 
 const FORMAT: &str = "vaultd-transit-1";
 

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::secret::{Text, from_base64};
 use crate::core::body::Body;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::{Text, from_base64};
 
 /// What an item may hold; each operation reads what it needs.
 #[derive(Default, Deserialize)]

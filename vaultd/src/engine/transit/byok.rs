@@ -14,12 +14,12 @@ use super::export::asked_version;
 use super::import::oaep;
 use super::keys::existing;
 use super::model::KeyName;
-use super::secret::Secret;
 use super::version::{KeyType, Version};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::Secret;
 
 pub(super) async fn export(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let algorithm = oaep(&ctx.body().string("hash")?.unwrap_or_default())?;

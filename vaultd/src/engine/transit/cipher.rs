@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 
 use super::hash::Hash;
 use super::model::Key;
-use super::secret::Secret;
 use super::version::{KeyType, Version, ed25519_pair};
 use crate::core::fault::Fault;
+use crate::engine::secret::Secret;
 
 const TAG: usize = 16;
 const XNONCE: usize = 24;

@@ -9,13 +9,13 @@ use vault_crypto::SecretBytes;
 use super::batch::{Batch, parse_versioned, versioned};
 use super::keys::{current, existing};
 use super::model::{Key, KeyName};
-use super::secret::from_base64;
 use super::sign::input;
 use super::version::{KeyType, Version};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::from_base64;
 
 /// Bytes of a whole code.
 const WHOLE: usize = 16;

@@ -8,13 +8,13 @@ use super::batch::{Batch, Item, Outcome, parse_versioned, versioned};
 use super::cipher::{self, Binding};
 use super::keys::{Wanted, current, existing};
 use super::model::{Key, KeyName};
-use super::secret::{Secret, from_base64};
 use super::settings::Settings;
 use super::version::KeyType;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::{Secret, from_base64};
 use crate::policy::Capability;
 
 const NOT_FOUND: &str = "encryption key not found";

@@ -21,13 +21,13 @@ use super::export::pem;
 use super::keys::{Wanted, existing};
 use super::model::{Key, KeyName};
 use super::public;
-use super::secret::{Secret, Text, from_base64};
 use super::version::{HMAC_KEY, KeyType, Version, ed25519_pair, public_part};
 use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::{Secret, Text, from_base64};
 
 const ROW: &str = "wrapping-key";
 /// Bytes of the first part of what is given.

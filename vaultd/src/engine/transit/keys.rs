@@ -1,7 +1,6 @@
 //! Creating, showing, changing and removing keys.
 
 use super::model::{FOLDER, Key, KeyName, new_version};
-use super::secret::from_base64;
 use super::show::show;
 use super::version::{KeyType, Version};
 use crate::barrier::View;
@@ -9,6 +8,7 @@ use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::from_base64;
 
 /// Bytes of the keys of type `hmac`.
 const HMAC_SIZES: std::ops::RangeInclusive<usize> = 32..=512;

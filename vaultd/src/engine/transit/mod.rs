@@ -21,7 +21,6 @@ mod later;
 mod model;
 mod public;
 mod routes;
-mod secret;
 mod settings;
 mod show;
 mod sign;

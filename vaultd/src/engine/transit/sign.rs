@@ -11,13 +11,13 @@ use super::cmac;
 use super::hash::Hash;
 use super::keys::{current, existing};
 use super::model::{Key, KeyName};
-use super::secret::from_base64;
 use super::signature::{self, Marshaling, Padding, Salt, Scheme};
 use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::from_base64;
 
 pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let scheme = Scheme::parse(ctx)?;

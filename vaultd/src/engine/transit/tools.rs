@@ -6,10 +6,10 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::hash::Hash;
-use super::secret::{Text, from_base64};
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::secret::{Text, from_base64};
 
 const BYTES_MAX: i64 = 128 << 10;
 

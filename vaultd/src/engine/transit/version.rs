@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_crypto::Random;
 
-use super::secret::Secret;
 use crate::core::fault::Fault;
+use crate::engine::secret::Secret;
 
 /// What a key is for, and with which algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,33 +12,33 @@ use zeroize::Zeroizing;
 use crate::core::fault::Fault;
 
 /// Secret bytes.
-pub(super) struct Secret(SecretBytes);
+pub(in crate::engine) struct Secret(SecretBytes);
 
 impl Secret {
-    pub(super) fn new(bytes: Vec<u8>) -> Secret {
+    pub(in crate::engine) fn new(bytes: Vec<u8>) -> Secret {
         Secret(SecretBytes::from_vec(bytes))
     }
 
-    pub(super) fn copy(bytes: &[u8]) -> Secret {
+    pub(in crate::engine) fn copy(bytes: &[u8]) -> Secret {
         Secret(SecretBytes::from_slice(bytes))
     }
 
-    pub(super) fn random(length: usize, random: &dyn Random) -> Secret {
+    pub(in crate::engine) fn random(length: usize, random: &dyn Random) -> Secret {
         let mut bytes = vec![0; length];
         random.fill(&mut bytes);
         Secret::new(bytes)
     }
 
-    pub(super) fn expose(&self) -> &[u8] {
+    pub(in crate::engine) fn expose(&self) -> &[u8] {
         self.0.expose()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::engine) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// For the answer that delivers it.
-    pub(super) fn to_base64(&self) -> Zeroizing<String> {
+    pub(in crate::engine) fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(self.expose()))
     }
 }
@@ -70,18 +70,18 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// A text from a request that is wiped after use.
 #[derive(Default)]
-pub(super) struct Text(Zeroizing<String>);
+pub(in crate::engine) struct Text(Zeroizing<String>);
 
 impl Text {
-    pub(super) fn new(text: String) -> Text {
+    pub(in crate::engine) fn new(text: String) -> Text {
         Text(Zeroizing::new(text))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::engine) fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 /// Standard base64, in lines or not. `what` names the field in the error.
-pub(super) fn from_base64(text: &str, what: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+pub(in crate::engine) fn from_base64(text: &str, what: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let failed = |_| Fault::invalid(format!("failed to base64-decode {what}"));
     if !text.contains(['\r', '\n']) {
         return STANDARD.decode(text).map(Zeroizing::new).map_err(failed);

@@ -1,0 +1,91 @@
+//! Names of keys and hosts.
+
+use crate::core::fault::Fault;
+
+/// 1 to 128 of letters, digits, `_`, `-` and `.`, with a letter, digit or `_` at both ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl Name {
+    pub(super) fn parse(text: &str) -> Result<Name, Fault> {
+        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let bytes = text.as_bytes();
+        let ends = bytes.first().is_some_and(word) && bytes.last().is_some_and(word);
+        let inner = bytes.iter().all(|byte| word(byte) || b"-.".contains(byte));
+        match ends && inner && bytes.len() <= 128 {
+            true => Ok(Name(text.to_owned())),
+            false => Err(Fault::invalid(
+                "invalid name: use 1 to 128 letters, digits, '_', '-' or '.', with a letter, digit \
+                 or '_' at both ends",
+            )),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What may stand in a comment of a public key: one line, no control characters.
+pub(super) fn comment(text: String) -> Result<String, Fault> {
+    match text.chars().any(char::is_control) || text.len() > 200 {
+        false => Ok(text),
+        true => Err(Fault::invalid(
+            "invalid comment: at most 200 bytes in one line, without control characters",
+        )),
+    }
+}
+
+/// A host as SSH's known_hosts names it: `git.example.com`, `192.0.2.1`, `[host]:2222`.
+pub(super) fn host(text: &str) -> Result<String, Fault> {
+    let refused = || {
+        Fault::invalid("invalid host: a name or an address, or [host]:port if the port is not 22")
+    };
+    let (bare, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (bare, port) = rest.split_once("]:").ok_or_else(refused)?;
+            (bare, Some(port))
+        }
+        None => (text, None),
+    };
+    if let Some(port) = port {
+        let number: u16 = port.parse().map_err(|_| refused())?;
+        if number == 0 || number.to_string() != port {
+            return Err(refused());
+        }
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:_".contains(&byte);
+    match !bare.is_empty() && bare.len() <= 200 && !bare.starts_with('-') && bare.bytes().all(fits)
+    {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_shell_or_a_file_name_reads_otherwise() {
+        for odd in ["", ".", "..", "a/b", "-a", "a-", "a b", "a\n", "é", "$(id)"] {
+            assert!(Name::parse(odd).is_err(), "{odd:?}");
+        }
+        for odd in [
+            "",
+            "-oProxyCommand=x",
+            "a b",
+            "a\nb",
+            "[a]",
+            "[a]:0",
+            "[a]:022",
+            "a,b",
+            "*",
+        ] {
+            assert!(host(odd).is_err(), "{odd:?}");
+        }
+        for good in ["git.example.com", "::1", "[127.0.0.1]:2222", "[::1]:22"] {
+            assert!(host(good).is_ok(), "{good:?}");
+        }
+    }
+}
