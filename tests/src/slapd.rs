@@ -29,6 +29,8 @@ pub struct Slapd {
     pub tls: String,
     /// The CA that vouches for it.
     pub ca_pem: String,
+    /// Its own certificate and key, in PEM.
+    pub own_pem: (String, String),
     _dir: TempDir,
     _process: Process,
 }
@@ -37,8 +39,14 @@ impl Slapd {
     /// Holds `dc=example,dc=org` with the reader, and these entries (RFC 2849). Whoever is not logged
     /// in may read if `open`.
     pub fn start(entries: &str, open: bool) -> Slapd {
+        Slapd::start_with(entries, open, "")
+    }
+
+    /// With these lines of `slapd.conf`, in which `DIR` is the directory with `cert`, `key` and `ca`.
+    pub fn start_with(entries: &str, open: bool, settings: &str) -> Slapd {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
+        let read = |name: &str| fs::read_to_string(path(name)).unwrap();
         let ca_pem = certificate(dir.path());
         fs::write(path("schema"), SCHEMA).unwrap();
         let (name, password) = READER;
@@ -47,7 +55,8 @@ impl Slapd {
         );
         fs::write(path("entries"), base + entries).unwrap();
         fs::create_dir(path("data")).unwrap();
-        fs::write(path("config"), config(dir.path(), open)).unwrap();
+        let settings = settings.replace("DIR", &dir.path().display().to_string());
+        fs::write(path("config"), config(dir.path(), open, &settings)).unwrap();
         let mut fill = Command::new("/usr/sbin/slapadd");
         fill.arg("-q").arg("-f").arg(path("config"));
         let filled = fill.arg("-l").arg(path("entries")).output();
@@ -74,6 +83,7 @@ impl Slapd {
                     plain: format!("127.0.0.1:{plain}"),
                     tls: format!("localhost:{tls}"),
                     ca_pem,
+                    own_pem: (read("cert"), read("key")),
                     _dir: dir,
                     _process: process,
                 };
@@ -100,12 +110,13 @@ fn certificate(dir: &Path) -> String {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let cert = CertificateParams::new(names).unwrap();
     let cert = cert.signed_by(&key, &ca).unwrap();
+    fs::write(dir.join("ca"), ca.pem()).unwrap();
     fs::write(dir.join("cert"), cert.pem()).unwrap();
     fs::write(dir.join("key"), key.serialize_pem()).unwrap();
     ca.pem()
 }
 
-fn config(dir: &Path, open: bool) -> String {
+fn config(dir: &Path, open: bool, settings: &str) -> String {
     let dir = dir.display();
     let (reader, _) = READER;
     let anybody = if open { "read" } else { "none" };
@@ -121,6 +132,7 @@ moduleload back_mdb
 TLSCertificateFile {dir}/cert
 TLSCertificateKeyFile {dir}/key
 allow bind_anon_cred bind_anon_dn
+{settings}
 database mdb
 suffix dc=example,dc=org
 directory {dir}/data

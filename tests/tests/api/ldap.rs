@@ -405,6 +405,102 @@ fn tls_is_what_the_config_says_or_nothing() {
 }
 
 #[test]
+fn a_version_of_tls_that_the_config_rules_out_is_not_spoken() {
+    let people = [unit("people"), unit("groups"), person("ann", "Ann A")].concat();
+    for (spoken, other) in [("tls12", "tls13"), ("tls13", "tls12")] {
+        let number = spoken.replace("tls1", "1.");
+        let only = format!("TLSCipherSuite NORMAL:-VERS-ALL:+VERS-TLS{number}");
+        let slapd = Slapd::start_with(&people, false, &only);
+        let vault = mounted();
+        let works = |version: &str, more: Value| {
+            let mut config = json!({
+                "certificate": slapd.ca_pem, "tls_min_version": version, "tls_max_version": version,
+            });
+            config
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            searching(&vault, &slapd, config);
+            login(&vault, "ann", PASSWORD)
+        };
+        for more in [
+            json!({"starttls": true}),
+            json!({"url": format!("ldaps://{}", slapd.tls)}),
+        ] {
+            works(spoken, more.clone()).expect(200);
+            let answer = works(other, more).expect(400);
+            let said = answer.errors();
+            assert!(said.contains("ldap operation failed: "), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_wants_a_certificate_gets_ours() {
+    let people = [unit("people"), unit("groups"), person("ann", "Ann A")].concat();
+    let slapd = Slapd::start_with(
+        &people,
+        false,
+        "TLSCACertificateFile DIR/ca\nTLSVerifyClient demand",
+    );
+    let vault = mounted();
+    let ldaps = json!({"url": format!("ldaps://{}", slapd.tls), "certificate": slapd.ca_pem});
+    searching(&vault, &slapd, ldaps);
+    login(&vault, "ann", PASSWORD).expect(400);
+    let (certificate, key) = &slapd.own_pem;
+    let write = |body: Value| vault.root("POST", "auth/ldap/config", body);
+    let foreign = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let odd = write(json!({"client_tls_cert": certificate, "client_tls_key": foreign})).expect(400);
+    assert!(
+        odd.errors().contains("its own private key"),
+        "{}",
+        odd.errors()
+    );
+    write(json!({"client_tls_cert": certificate, "client_tls_key": key})).expect(204);
+    login(&vault, "ann", PASSWORD).expect(200);
+    let shown = vault
+        .root("GET", "auth/ldap/config", Value::Null)
+        .expect(200);
+    assert_eq!(shown.data()["client_tls_cert"], json!(certificate));
+    assert!(!shown.text.contains("PRIVATE KEY"), "{}", shown.text);
+}
+
+#[test]
+fn groups_come_in_pages_where_the_config_says_so() {
+    let names: Vec<String> = (0..25).map(|number| format!("group{number:02}")).collect();
+    let groups: String = names.iter().map(|name| group(name, &["ann"])).collect();
+    let entries = [
+        unit("people"),
+        unit("groups"),
+        person("ann", "Ann A"),
+        groups,
+    ];
+    // As a directory does that gives no more than ten at once.
+    let limit = "sizelimit size.soft=10 size.hard=10 size.prtotal=unlimited";
+    let slapd = Slapd::start_with(&entries.concat(), false, limit);
+    let vault = mounted();
+    for name in &names {
+        let path = format!("auth/ldap/groups/{name}");
+        vault
+            .root("POST", &path, json!({"policies": name}))
+            .expect(204);
+    }
+    let granted = |size: i32| {
+        searching(&vault, &slapd, json!({"max_page_size": size}));
+        let auth = login(&vault, "ann", PASSWORD).expect(200).body["auth"].clone();
+        auth["policies"].as_array().unwrap().len() - 1
+    };
+    assert_eq!(granted(0), 10);
+    assert_eq!(granted(10), 25);
+    assert_eq!(granted(7), 25);
+    assert_eq!(granted(-1), 10);
+    let shown = vault
+        .root("GET", "auth/ldap/config", Value::Null)
+        .expect(200);
+    assert_eq!(shown.data()["max_page_size"], 0);
+}
+
+#[test]
 fn a_name_is_locked_after_wrong_passwords_in_any_spelling_and_not_by_an_outage() {
     let slapd = directory(false);
     let vault = mounted();
@@ -450,7 +546,12 @@ fn a_config_is_checked_and_shows_no_password() {
         (json!({"insecure_tls": true}), "insecure_tls: "),
         (json!({"deny_null_bind": false}), "proves nothing"),
         (json!({"use_token_groups": true}), "not supported"),
-        (json!({"client_tls_cert": "x"}), "not supported"),
+        (json!({"client_tls_cert": "x"}), "client_tls_cert and"),
+        (json!({"client_tls_key": "x"}), "client_tls_cert and"),
+        (
+            json!({"tls_min_version": "tls13", "tls_max_version": "tls12"}),
+            "'tls_max_version' must be",
+        ),
         (json!({"tls_min_version": "tls10"}), "tls_min_version"),
         (
             json!({"userfilter": "(uid={{.Username}}"}),

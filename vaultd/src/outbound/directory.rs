@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::{
-    DerefAliases, Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry,
-    SearchOptions, SearchResult,
+    DerefAliases, Ldap, LdapConnAsync, LdapConnSettings, LdapError, ResultEntry, Scope,
+    SearchEntry, SearchOptions, SearchResult,
 };
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use super::{Failure, Trust, Url};
+use super::{Failure, TlsRules, Trust, Url};
 
 /// Result codes (RFC 4511, 4.1.9).
 const SUCCESS: u32 = 0;
@@ -80,6 +81,7 @@ pub struct Reach<'a> {
     pub url: &'a DirectoryUrl,
     pub starttls: bool,
     pub trust: &'a Trust,
+    pub rules: TlsRules,
     pub connect: Duration,
     pub request: Duration,
 }
@@ -104,7 +106,23 @@ pub struct Search<'a> {
     pub dereference: Dereference,
     /// Entries wanted at most.
     pub limit: usize,
+    /// Entries in one answer; 0 if all of them come at once.
+    pub page: i32,
 }
+
+impl Search<'_> {
+    fn options(&self) -> SearchOptions {
+        SearchOptions::new().deref(match self.dereference {
+            Dereference::Never => DerefAliases::Never,
+            Dereference::Finding => DerefAliases::Finding,
+            Dereference::Searching => DerefAliases::Searching,
+            Dereference::Always => DerefAliases::Always,
+        })
+    }
+}
+
+/// What was found, and the result code in the end.
+type Found = (Vec<ResultEntry>, u32);
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +158,7 @@ impl Directory {
     pub async fn connect(reach: &Reach<'_>) -> Result<Directory, Failure> {
         let settings = LdapConnSettings::new()
             .set_starttls(reach.starttls && !reach.url.is_tls())
-            .set_config(reach.trust.config(&[])?);
+            .set_config(reach.trust.config(&reach.rules, &[])?);
         let opening = LdapConnAsync::with_settings(settings, reach.url.as_str());
         let opened = tokio::time::timeout(reach.connect, opening).await;
         let (connection, ldap) = opened.map_err(|_| Failure::Timeout)?.map_err(|e| why(&e))?;
@@ -166,23 +184,11 @@ impl Directory {
     }
 
     pub async fn search(&mut self, search: &Search<'_>) -> Result<Vec<Entry>, Failure> {
-        let limit = i32::try_from(search.limit).unwrap_or(i32::MAX);
-        let options = SearchOptions::new()
-            .sizelimit(limit)
-            .deref(match search.dereference {
-                Dereference::Never => DerefAliases::Never,
-                Dereference::Finding => DerefAliases::Finding,
-                Dereference::Searching => DerefAliases::Searching,
-                Dereference::Always => DerefAliases::Always,
-            });
-        let asked = self.ldap.with_timeout(self.request);
-        let asked = asked.with_search_options(options);
-        let wanted = [search.attribute];
-        let found = asked
-            .search(search.base, Scope::Subtree, search.filter, wanted)
-            .await;
-        let SearchResult(found, end) = found.map_err(|error| why(&error))?;
-        match end.rc {
+        let (found, end) = match search.page {
+            0 => self.search_at_once(search).await?,
+            _ => self.search_in_pages(search).await?,
+        };
+        match end {
             SUCCESS | TOO_MANY => {}
             NO_SUCH_OBJECT => return Ok(Vec::new()),
             code => return Err(Failure::Directory(code)),
@@ -200,6 +206,54 @@ impl Directory {
             }
         };
         Ok(found.map(entry).collect())
+    }
+
+    async fn search_at_once(&mut self, search: &Search<'_>) -> Result<Found, Failure> {
+        let limit = i32::try_from(search.limit).unwrap_or(i32::MAX);
+        let asked = self.ldap.with_timeout(self.request);
+        let asked = asked.with_search_options(search.options().sizelimit(limit));
+        let found = asked
+            .search(
+                search.base,
+                Scope::Subtree,
+                search.filter,
+                [search.attribute],
+            )
+            .await;
+        let SearchResult(found, end) = found.map_err(|error| why(&error))?;
+        Ok((found, end.rc))
+    }
+
+    /// RFC 2696. In a task of its own: the library panics at a page that it does not understand.
+    async fn search_in_pages(&mut self, search: &Search<'_>) -> Result<Found, Failure> {
+        let (mut ldap, options) = (self.ldap.clone(), search.options());
+        let (base, filter) = (search.base.to_owned(), search.filter.to_owned());
+        let (attributes, page) = (vec![search.attribute.to_owned()], search.page);
+        let limit = search.limit;
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![
+                Box::new(EntriesOnly::new()),
+                Box::new(PagedResults::new(page)),
+            ];
+            let asked = ldap.with_search_options(options);
+            let mut stream = asked
+                .streaming_search_with(adapters, &base, Scope::Subtree, &filter, attributes)
+                .await?;
+            let mut found = Vec::new();
+            while let Some(entry) = stream.next().await? {
+                found.push(entry);
+                if found.len() == limit {
+                    return Ok((found, TOO_MANY));
+                }
+            }
+            Ok((found, stream.finish().await.rc))
+        });
+        match tokio::time::timeout(self.request, task.join_next()).await {
+            Err(_) => Err(Failure::Timeout),
+            Ok(Some(Ok(outcome))) => outcome.map_err(|error: LdapError| why(&error)),
+            Ok(_) => Err(Failure::Broken),
+        }
     }
 
     /// Says good-bye.

@@ -7,6 +7,7 @@
 //! operator trusts.
 
 mod directory;
+mod tls;
 mod trust;
 mod url;
 
@@ -32,6 +33,7 @@ use zeroize::Zeroizing;
 pub use self::directory::{
     Dereference, Directory, DirectoryUrl, Entry, Reach, Search, in_filter, in_name, is_filter,
 };
+pub use self::tls::{TlsRules, TlsVersion, certified};
 pub use self::trust::Trust;
 pub use self::url::{Url, form, percent};
 
@@ -50,6 +52,8 @@ pub enum Failure {
     DirectoryUrl,
     #[error("the CA certificates are not valid PEM, or there are none")]
     Authority,
+    #[error("expected a certificate and its own private key, both in PEM")]
+    OwnCertificate,
     #[error("no address is known for the name of the host")]
     Name,
     #[error("cannot connect: {0}")]
@@ -182,10 +186,10 @@ impl Outbound {
         match (trust, self.system.get()) {
             (Trust::System, Some(config)) => Ok(Arc::clone(config)),
             (Trust::System, None) => {
-                let config = trust.config(&[HTTP])?;
+                let config = trust.config(&TlsRules::default(), &[HTTP])?;
                 Ok(Arc::clone(self.system.get_or_init(|| config)))
             }
-            (Trust::Only(_), _) => trust.config(&[HTTP]),
+            (Trust::Only(_), _) => trust.config(&TlsRules::default(), &[HTTP]),
         }
     }
 }

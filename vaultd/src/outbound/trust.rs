@@ -12,12 +12,13 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SingleCertAndKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
-use super::Failure;
+use super::{Failure, TlsRules};
 
 /// Which certificate authorities vouch for a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,7 +46,11 @@ impl Trust {
     }
 
     /// For these protocols over TLS (RFC 7301); none if the server need not choose.
-    pub(super) fn config(&self, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>, Failure> {
+    pub(super) fn config(
+        &self,
+        rules: &TlsRules,
+        protocols: &[&[u8]],
+    ) -> Result<Arc<ClientConfig>, Failure> {
         let failed = |error: Error| Failure::Tls(error.to_string());
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match self {
@@ -54,12 +59,18 @@ impl Trust {
             ),
             Trust::Only(given) => Arc::new(Given::new(given, &provider)),
         };
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&rules.versions())
             .map_err(failed)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &rules.own {
+            Some(own) => {
+                let own = SingleCertAndKey::from(Arc::clone(own));
+                builder.with_client_cert_resolver(Arc::new(own))
+            }
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }

@@ -1,4 +1,4 @@
-//! How the directory is asked: written field by field, read without the password.
+//! How the directory is asked: written field by field, read without its secrets.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
-use crate::outbound::{Dereference, DirectoryUrl, Trust, is_filter};
+use crate::outbound::{Dereference, DirectoryUrl, TlsVersion, Trust, is_filter};
 
 /// Fields that would make a login weaker or mean another kind of directory, with the reason why only
 /// this value is taken.
@@ -40,15 +40,13 @@ impl Config {
                 return Err(Fault::invalid(format!("{field}: {why}")));
             }
         }
-        for field in ["client_tls_cert", "client_tls_key"] {
-            if body.string(field)?.is_some_and(|given| !given.is_empty()) {
-                return Err(Fault::invalid(format!("{field}: not supported")));
-            }
-        }
-        if body.int("max_page_size")?.is_some_and(|size| size != 0) {
-            return Err(Fault::invalid("max_page_size: results are not paged"));
-        }
         self.update_place(body)?;
+        self.update_tls(body)?;
+        if let Some(size) = body.int("max_page_size")? {
+            // Clients of Vault turn paging off by a negative size, too.
+            self.page_size = i32::try_from(size.max(0))
+                .map_err(|_| Fault::invalid("max_page_size: expected a number of entries"))?;
+        }
         for (field, into) in [
             ("userdn", &mut self.user_dn),
             ("userattr", &mut self.user_attr),
@@ -104,20 +102,6 @@ impl Config {
                 *into = seconds;
             }
         }
-        for (field, into) in [
-            ("tls_min_version", &mut self.tls_min_version),
-            ("tls_max_version", &mut self.tls_max_version),
-        ] {
-            match body.string(field)?.as_deref() {
-                None => {}
-                Some(version @ ("tls12" | "tls13")) => *into = version.to_owned(),
-                Some(_) => {
-                    return Err(Fault::invalid(format!(
-                        "invalid '{field}': expected tls12 or tls13; the best that both sides know is used"
-                    )));
-                }
-            }
-        }
         if let Some(kind) = body.string("dereference_aliases")? {
             self.dereference = match kind.as_str() {
                 "" | "never" => Dereference::Never,
@@ -134,7 +118,35 @@ impl Config {
         Ok(())
     }
 
+    fn update_tls(&mut self, body: &Body) -> Result<(), Fault> {
+        for (field, into) in [
+            ("tls_min_version", &mut self.tls_min_version),
+            ("tls_max_version", &mut self.tls_max_version),
+        ] {
+            if let Some(version) = body.string(field)? {
+                *into = TlsVersion::parse(&version).ok_or_else(|| {
+                    Fault::invalid(format!("invalid '{field}': expected tls12 or tls13"))
+                })?;
+            }
+        }
+        if let Some(certificate) = body.string("client_tls_cert")? {
+            self.client_certificate = certificate;
+        }
+        if let Some(key) = body.string("client_tls_key")? {
+            self.client_key = Secret::new(key);
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), Fault> {
+        if self.tls_min_version > self.tls_max_version {
+            return Err(Fault::invalid(
+                "'tls_max_version' must be greater than or equal to 'tls_min_version'",
+            ));
+        }
+        self.tls().map_err(|failure| {
+            Fault::invalid(format!("client_tls_cert and client_tls_key: {failure}"))
+        })?;
         for (field, filter) in [
             ("userfilter", user_filter(self, "x")),
             ("groupfilter", group_filter(self, "x", "cn=x")),
@@ -206,7 +218,8 @@ impl Config {
             "case_sensitive_names": self.case_sensitive_names,
             "username_as_alias": self.username_as_alias,
             "dereference_aliases": self.dereference,
-            "max_page_size": 0,
+            "client_tls_cert": self.client_certificate,
+            "max_page_size": self.page_size,
         });
         let mut map = match shown {
             Value::Object(map) => map,

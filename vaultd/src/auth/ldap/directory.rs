@@ -64,12 +64,14 @@ pub(super) struct Person {
 
 async fn connect(config: &Config) -> Result<Directory, Failure> {
     let trust = Trust::from_pem(&config.certificate)?;
+    let rules = config.tls()?;
     let mut last = Failure::DirectoryUrl;
     for url in &config.urls {
         let reach = Reach {
             url,
             starttls: config.starttls,
             trust: &trust,
+            rules: rules.clone(),
             connect: Duration::from_secs(config.connection_timeout),
             request: Duration::from_secs(config.request_timeout),
         };
@@ -169,6 +171,7 @@ async fn only(
         dereference: config.dereference,
         // With a second one it is nobody.
         limit: 2,
+        page: 0,
     };
     let mut found = directory.search(&search).await?.into_iter();
     Ok(match (found.next(), found.next()) {
@@ -223,6 +226,7 @@ async fn groups(
         attribute: &config.group_attr,
         dereference: config.dereference,
         limit: GROUPS_MAX,
+        page: config.page_size,
     };
     let mut names = Vec::new();
     for entry in directory.search(&search).await? {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::secret::Secret;
 use crate::core::login::TokenParams;
-use crate::outbound::{Dereference, DirectoryUrl};
+use crate::outbound::{Dereference, DirectoryUrl, Failure, TlsRules, TlsVersion, certified};
 use crate::policy::PolicyName;
 
 /// How the directory is asked. Durations in seconds.
@@ -36,8 +36,13 @@ pub struct Config {
     pub(super) case_sensitive_names: bool,
     pub(super) username_as_alias: bool,
     pub(super) dereference: Dereference,
-    pub(super) tls_min_version: String,
-    pub(super) tls_max_version: String,
+    pub(super) tls_min_version: TlsVersion,
+    pub(super) tls_max_version: TlsVersion,
+    /// PEM of what we show to a directory that wants to know who asks; empty for nothing.
+    pub(super) client_certificate: String,
+    pub(super) client_key: Option<Secret>,
+    /// Groups in one answer of the directory; 0 if all of them come at once.
+    pub(super) page_size: i32,
     pub(super) token: TokenParams,
 }
 
@@ -47,6 +52,20 @@ impl Config {
     /// Whether the user's name in the directory is searched for, and not made up from the one given.
     pub(super) fn searches(&self) -> bool {
         self.discover_dn || self.service().is_some()
+    }
+
+    /// How TLS is spoken with the directory.
+    pub(super) fn tls(&self) -> Result<TlsRules, Failure> {
+        let key = self.client_key.as_ref().map(Secret::expose);
+        let own = match (self.client_certificate.as_str(), key) {
+            ("", None) => None,
+            (certificate, key) => Some(certified(certificate, key.unwrap_or_default())?),
+        };
+        Ok(TlsRules {
+            oldest: self.tls_min_version,
+            newest: self.tls_max_version,
+            own,
+        })
     }
 
     /// Who searches, if he has a password.
@@ -80,8 +99,11 @@ impl Default for Config {
             case_sensitive_names: false,
             username_as_alias: false,
             dereference: Dereference::Never,
-            tls_min_version: "tls12".to_owned(),
-            tls_max_version: "tls13".to_owned(),
+            tls_min_version: TlsVersion::Tls12,
+            tls_max_version: TlsVersion::Tls13,
+            client_certificate: String::new(),
+            client_key: None,
+            page_size: 0,
             token: TokenParams::default(),
         }
     }
