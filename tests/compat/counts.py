@@ -13,6 +13,8 @@ EXPECTED = {
     "api/secrets_engines/test_kv_v1.py": (12, 12),
     "api/secrets_engines/test_kv_v2.py": (84, 84),
     "api/secrets_engines/test_transit.py": (47, 47),
+    # Two cases are about keys of a kind that Vault gave up in 1.13.
+    "api/secrets_engines/test_ssh.py": (15, 13),
     "api/secrets_engines/test_identity.py": (95, 95),
     "api/auth_methods/test_approle.py": (20, 20),
     "api/auth_methods/test_github.py": (20, 20),

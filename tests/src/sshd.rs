@@ -58,8 +58,8 @@ impl Site {
         site.write("home/.ssh/authorized_keys", "");
         let account = format!("x:{}:{}::{}", site.uid, site.gid, site.home().display());
         let accounts = USERS.map(|user| format!("{user}:{account}:/bin/sh\n"));
-        site.write("passwd", &accounts.concat());
-        site.write("group", &format!("people:x:{}:\n", site.gid));
+        site.write("passwd", accounts.concat());
+        site.write("group", format!("people:x:{}:\n", site.gid));
         site
     }
 
@@ -203,11 +203,13 @@ fn command(site: &Site) -> Command {
 /// sshd takes the first value of a keyword.
 fn config(site: &Site, port: u16, lines: &str) -> String {
     let dir = site.dir.path().display();
+    let home = site.home();
+    let home = home.display();
     format!(
         "{lines}
 ListenAddress 127.0.0.1:{port}
 HostKey {dir}/host_key
-AuthorizedKeysFile {dir}/home/.ssh/authorized_keys
+AuthorizedKeysFile {home}/.ssh/authorized_keys
 AuthenticationMethods publickey
 PasswordAuthentication no
 KbdInteractiveAuthentication no

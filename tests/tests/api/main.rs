@@ -34,6 +34,7 @@ mod scan;
 mod search;
 mod setup;
 mod ssh;
+mod sshca;
 mod sshkeys;
 mod sys_rest;
 mod system;

@@ -6,11 +6,12 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
     Kind::Totp,
+    Kind::SshCa,
     Kind::SshKeys,
     Kind::Cubbyhole,
     Kind::System,
@@ -35,6 +36,7 @@ fn place(kind: Kind) -> &'static str {
         Kind::Kv2 => "two/",
         Kind::Transit => "transit/",
         Kind::Totp => "totp/",
+        Kind::SshCa => "ssh/",
         Kind::SshKeys => "sshkeys/",
         Kind::Cubbyhole => "cubbyhole/",
         Kind::System => "sys/",
@@ -79,6 +81,9 @@ pub(crate) fn mount_all(vault: &Vault) {
             "totp/keys/sample",
             json!({"key": "GEZDGNBVGY3TQOJQ"}),
         )
+        .expect(204);
+    vault
+        .root("POST", "sys/mounts/ssh", json!({"type": "ssh"}))
         .expect(204);
     vault
         .root("POST", "sys/mounts/sshkeys", json!({"type": "sshkeys"}))

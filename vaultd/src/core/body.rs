@@ -117,12 +117,13 @@ impl Body {
         }
     }
 
-    /// A boolean, or its text (`true`, `false`, `1`, `0`, `t`, `f`).
+    /// A boolean, or its text (`true`, `false`, `1`, `0`, `t`, `f`); an empty text is false.
     pub fn bool(&self, name: &str) -> Result<Option<bool>, Fault> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(Value::Number(number)) => Ok(Some(number.as_f64() != Some(0.0))),
+            Some(Value::String(text)) if text.is_empty() => Ok(Some(false)),
             Some(Value::String(text)) => parse_bool(&text)
                 .map(Some)
                 .ok_or_else(|| wrong(name, "a boolean")),

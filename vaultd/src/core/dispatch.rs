@@ -1,6 +1,7 @@
 //! From a path to the row that serves it, and from the row to its engine. A closed set: a new kind
 //! does not compile until every match here has its arm.
 
+mod prepare;
 mod upkeep;
 
 use std::sync::Arc;
@@ -8,17 +9,16 @@ use std::sync::Arc;
 use super::context::Ctx;
 use super::fault::Fault;
 use super::mount::{Kind, Mount, MountTable};
-use super::reply::{Data, Reply};
+use super::reply::Reply;
 use super::request::{Request, Verb};
-use super::retry::ATTEMPTS;
 use super::route::{Access, Found, Params, Row, find, matches};
-use super::slow::Outside;
 use super::unsealed::Unsealed;
-use super::{Core, identity, locked, system, token_method};
+use super::{Core, identity, system, token_method};
 use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
-use crate::engine::{cubbyhole, kv1, kv2, sshkeys, totp, transit};
+use crate::engine::{cubbyhole, kv1, kv2, sshca, sshkeys, totp, transit};
 
+pub use prepare::{Prepared, prepare};
 pub use upkeep::{ask_again, remind, renewed, tidy};
 
 /// One operation of one engine or method.
@@ -28,6 +28,7 @@ pub enum Call {
     Kv2(kv2::Call),
     Transit(transit::Call),
     Totp(totp::Call),
+    SshCa(sshca::Call),
     SshKeys(sshkeys::Call),
     Cubbyhole(cubbyhole::Call),
     Approle(approle::Call),
@@ -82,6 +83,7 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
         Kind::Kv2 => target(mount, kv2::ROWS, Call::Kv2, request.verb, rest),
         Kind::Transit => target(mount, transit::ROWS, Call::Transit, request.verb, rest),
         Kind::Totp => target(mount, totp::ROWS, Call::Totp, request.verb, rest),
+        Kind::SshCa => target(mount, sshca::ROWS, Call::SshCa, request.verb, rest),
         Kind::SshKeys => target(mount, sshkeys::ROWS, Call::SshKeys, request.verb, rest),
         Kind::Cubbyhole => target(mount, cubbyhole::ROWS, Call::Cubbyhole, request.verb, rest),
         Kind::Approle => target(mount, approle::ROWS, Call::Approle, request.verb, rest),
@@ -122,6 +124,7 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Kv2 => plain(kv2::ROWS),
         Kind::Transit => plain(transit::ROWS),
         Kind::Totp => plain(totp::ROWS),
+        Kind::SshCa => plain(sshca::ROWS),
         Kind::SshKeys => plain(sshkeys::ROWS),
         Kind::Cubbyhole => plain(cubbyhole::ROWS),
         Kind::Approle => plain(approle::ROWS),
@@ -199,6 +202,7 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Kv2(call) => kv2::exists(call, ctx, &mut view).await,
         Call::Transit(call) => Box::pin(transit::exists(call, ctx, &mut view)).await,
         Call::Totp(call) => Box::pin(totp::exists(call, ctx, &mut view)).await,
+        Call::SshCa(call) => Box::pin(sshca::exists(call, ctx, &mut view)).await,
         Call::SshKeys(call) => Box::pin(sshkeys::exists(call, ctx, &mut view)).await,
         Call::Cubbyhole(call) => Box::pin(cubbyhole::exists(call, ctx, &mut view)).await,
         Call::Approle(call) => Box::pin(approle::exists(call, ctx, &mut view)).await,
@@ -211,102 +215,6 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
             Ok(true)
         }
     }
-}
-
-/// What a method worked out before the transaction.
-#[derive(Default)]
-pub enum Prepared {
-    #[default]
-    Nothing,
-    /// The whole answer: an operation of core's own that reads in transactions of its own.
-    Answer(Data),
-    SshKeys(sshkeys::Prepared),
-    Userpass(userpass::Prepared),
-    Jwt(jwt::Prepared),
-    Kubernetes(kubernetes::Prepared),
-    Github(github::Prepared),
-    Cert(cert::Prepared),
-    Ldap(ldap::Prepared),
-}
-
-/// Slow work, once the request is permitted and recorded, and before its transaction: that may run
-/// several times, this is done once. It may read, in a transaction of its own that is never
-/// committed; what it read may have changed when the request's transaction runs, which has to check.
-pub async fn prepare(
-    core: &Core,
-    vault: &Arc<Unsealed>,
-    call: Call,
-    ctx: &Ctx<'_>,
-) -> Result<Prepared, Fault> {
-    if let Call::System(call) = call {
-        let answer = Box::pin(system::prepare(core, vault, call, ctx)).await?;
-        return Ok(answer.map_or(Prepared::Nothing, Prepared::Answer));
-    }
-    let outside_work = matches!(
-        call,
-        Call::SshKeys(_)
-            | Call::Userpass(_)
-            | Call::Jwt(_)
-            | Call::Kubernetes(_)
-            | Call::Github(_)
-            | Call::Cert(_)
-            | Call::Ldap(_)
-            | Call::Approle(approle::Call::Login)
-            | Call::Token(
-                token_method::Call::Renew
-                    | token_method::Call::RenewSelf
-                    | token_method::Call::RenewAccessor
-            )
-    );
-    if !outside_work {
-        return Ok(Prepared::Nothing);
-    }
-    let outside = Outside {
-        vault,
-        slow: &core.slow,
-        lockouts: &core.lockouts,
-        random: &core.random,
-        outbound: &core.outbound,
-        issuers: &core.issuers,
-    };
-    for _ in 0..ATTEMPTS {
-        let mut tx = vault.barrier.begin();
-        let view = &mut tx.view(ctx.mount.number);
-        let outcome = match call {
-            Call::SshKeys(call) => Box::pin(sshkeys::prepare(call, ctx, view, &outside))
-                .await
-                .map(Prepared::SshKeys),
-            Call::Userpass(call) => userpass::prepare(call, ctx, view, &outside)
-                .await
-                .map(Prepared::Userpass),
-            Call::Jwt(call) => Box::pin(jwt::prepare(call, ctx, view, &outside))
-                .await
-                .map(Prepared::Jwt),
-            Call::Kubernetes(call) => Box::pin(kubernetes::prepare(call, ctx, view, &outside))
-                .await
-                .map(Prepared::Kubernetes),
-            Call::Github(call) => Box::pin(github::prepare(call, ctx, view, &outside))
-                .await
-                .map(Prepared::Github),
-            Call::Cert(call) => Box::pin(cert::prepare(call, ctx, view, &outside))
-                .await
-                .map(Prepared::Cert),
-            Call::Ldap(call) => Box::pin(ldap::prepare(call, ctx, view, &outside))
-                .await
-                .map(Prepared::Ldap),
-            Call::Token(call) => Box::pin(token_method::prepare(vault, call, ctx, &outside)).await,
-            Call::Approle(_) => approle::check(ctx, view, &outside)
-                .await
-                .map(|()| Prepared::Nothing),
-            _ => Ok(Prepared::Nothing),
-        };
-        locked::save(core, vault).await?;
-        match outcome {
-            Err(Fault::Conflict) => tokio::task::yield_now().await,
-            outcome => return outcome,
-        }
-    }
-    Err(Fault::Internal("too many concurrent updates"))
 }
 
 /// Runs the operation over the transaction. The rarer engines are boxed: a future is as large as its
@@ -326,6 +234,13 @@ pub async fn run(
             Box::pin(transit::run(call, ctx, &mut tx.view(ctx.mount.number))).await
         }
         Call::Totp(call) => Box::pin(totp::run(call, ctx, &mut tx.view(ctx.mount.number))).await,
+        Call::SshCa(call) => {
+            let Prepared::SshCa(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(sshca::run(call, ctx, prepared, view)).await
+        }
         Call::SshKeys(call) => {
             let Prepared::SshKeys(prepared) = prepared else {
                 return Err(Fault::Internal("nothing was prepared"));

@@ -29,6 +29,8 @@ pub enum Kind {
     Kv2,
     Transit,
     Totp,
+    /// The engine that clients call `ssh`.
+    SshCa,
     SshKeys,
     Cubbyhole,
     System,
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Kv1 | Kind::Kv2 => "kv",
             Kind::Transit => "transit",
             Kind::Totp => "totp",
+            Kind::SshCa => "ssh",
             Kind::SshKeys => "sshkeys",
             Kind::Cubbyhole => "cubbyhole",
             Kind::System => "system",

@@ -7,6 +7,7 @@ pub mod cubbyhole;
 pub mod kv1;
 pub mod kv2;
 mod secret;
+pub mod sshca;
 pub mod sshkeys;
 pub mod totp;
 pub mod transit;

@@ -10,7 +10,7 @@ use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
 use crate::core::mount::{Kind, Mount};
 use crate::core::slow::Outside;
-use crate::engine::{kv2, transit};
+use crate::engine::{kv2, sshca, transit};
 
 /// What the method that issued a token asks others before it is renewed.
 pub async fn ask_again(
@@ -62,6 +62,7 @@ pub async fn renewed(
         Kind::Kv1
         | Kind::Transit
         | Kind::Totp
+        | Kind::SshCa
         | Kind::SshKeys
         | Kind::Kv2
         | Kind::Cubbyhole
@@ -77,6 +78,7 @@ pub async fn renewed(
 pub async fn remind(mount: &Mount, about: &str, now: Timestamp, tx: &mut Tx) -> Result<(), Fault> {
     match mount.kind {
         Kind::Kv2 => kv2::due(&mut tx.view(mount.number), about, now).await,
+        Kind::SshCa => sshca::due(&mut tx.view(mount.number), about, now).await,
         _ => Ok(()),
     }
 }
@@ -97,6 +99,7 @@ pub async fn tidy(
         Kind::Ssh => ssh::tidy(now, &mut view).await,
         Kind::Kv1
         | Kind::Totp
+        | Kind::SshCa
         | Kind::SshKeys
         | Kind::Cubbyhole
         | Kind::System

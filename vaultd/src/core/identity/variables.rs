@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::policy::Templates;
 
+use super::super::caller::Caller;
+use super::super::fault::Fault;
+use super::super::unsealed::Unsealed;
 use super::model::{Entity, EntityAlias, Group};
 
 pub struct Variables<'a> {
@@ -45,6 +48,38 @@ impl Variables<'_> {
         }
         let (accessor, field) = variable.strip_prefix("aliases.")?.split_once('.')?;
         of_alias(self.entity.alias_of(accessor)?, field)
+    }
+}
+
+/// The same, kept beyond the moment.
+struct Known {
+    entity: Arc<Entity>,
+    groups: Vec<Arc<Group>>,
+}
+
+impl Templates for Known {
+    fn resolve(&self, variable: &str) -> Option<String> {
+        let variables = Variables {
+            entity: &self.entity,
+            groups: self.groups.iter().collect(),
+        };
+        variables.resolve(variable)
+    }
+}
+
+impl Unsealed {
+    /// What templates of an engine may say of a caller; `None` if he has no entity.
+    pub async fn templates(
+        &self,
+        caller: &Caller,
+    ) -> Result<Option<Box<dyn Templates + Send + Sync>>, Fault> {
+        let Some(standing) = &caller.standing else {
+            return Ok(None);
+        };
+        let groups = self.memberships.groups(&self.barrier).await?;
+        let groups = groups.of_entity(&standing.entity).all().cloned().collect();
+        let entity = Arc::clone(&standing.entity);
+        Ok(Some(Box::new(Known { entity, groups })))
     }
 }
 

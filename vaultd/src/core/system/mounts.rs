@@ -59,7 +59,7 @@ impl Table {
     fn known(self) -> &'static str {
         match self {
             Table::Engines => {
-                "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\", \"totp\" or \"sshkeys\""
+                "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\", \"totp\", \"ssh\" or \"sshkeys\""
             }
             Table::Methods => {
                 "\"approle\", \"userpass\", \"ldap\", \"jwt\", \"oidc\", \"kubernetes\", \"github\", \"cert\" or \"ssh\""
@@ -74,6 +74,7 @@ impl Table {
             (Table::Engines, "kv-v1", _) => Some(Kind::Kv1),
             (Table::Engines, "transit", _) => Some(Kind::Transit),
             (Table::Engines, "totp", _) => Some(Kind::Totp),
+            (Table::Engines, "ssh", _) => Some(Kind::SshCa),
             (Table::Engines, "sshkeys", _) => Some(Kind::SshKeys),
             (Table::Methods, "approle", _) => Some(Kind::Approle),
             (Table::Methods, "userpass", _) => Some(Kind::Userpass),

@@ -1,0 +1,127 @@
+//! Names of roles and issuers, and of users and hosts: what may stand in a certificate.
+
+use std::net::IpAddr;
+
+use crate::core::fault::Fault;
+
+/// 1 to 128 letters, digits, `_`, `-` and `.`, with a letter, digit or `_` at both ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Name(String);
+
+impl Name {
+    pub(super) fn parse(text: &str, what: &str) -> Result<Name, Fault> {
+        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let bytes = text.as_bytes();
+        let ends = bytes.first().is_some_and(word) && bytes.last().is_some_and(word);
+        let inner = bytes.iter().all(|byte| word(byte) || b"-.".contains(byte));
+        match ends && inner && bytes.len() <= 128 {
+            true => Ok(Name(text.to_owned())),
+            false => Err(Fault::invalid(format!(
+                "invalid {what} name: use 1 to 128 letters, digits, '_', '-' or '.', with a \
+                 letter, digit or '_' at both ends"
+            ))),
+        }
+    }
+
+    pub(super) fn role_row(&self) -> String {
+        format!("roles/{}", self.0)
+    }
+}
+
+/// Characters that end or widen a name in a list, a pattern, a path, a shell or a line.
+const ODD: &[char] = &[
+    ',', '/', '\\', '"', '\'', '`', '*', '?', '!', '$', ';', '|', '&', '<', '>', '(', ')', '{',
+    '}', '[', ']', '#', '%',
+];
+
+/// Whether a name is one name to everybody who reads it: `sshd`, shells, lists, logs.
+pub(super) fn is_plain(name: &str) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || ODD.contains(&c);
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('-')
+        && name != "."
+        && name != ".."
+        && !name.contains(odd)
+}
+
+/// The name of a user, which `field` holds.
+pub(super) fn user(name: &str, field: &str) -> Result<(), Fault> {
+    match is_plain(name) {
+        true => Ok(()),
+        false => Err(Fault::invalid(format!(
+            "{field} holds a name that is none: names of users have 1 to 255 characters, do not begin \
+             with '-', and have no blanks, control characters, slashes, commas, quotes or wildcards"
+        ))),
+    }
+}
+
+/// The name or address of a host.
+pub(super) fn host(name: &str, field: &str) -> Result<(), Fault> {
+    let label = |label: &str| {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !label.is_empty() && label.bytes().all(word) && !label.starts_with('-')
+    };
+    let is_name = name.len() <= 253 && name.split('.').all(label);
+    match is_name || name.parse::<IpAddr>().is_ok() {
+        true => Ok(()),
+        false => Err(Fault::invalid(format!(
+            "{field} holds something that is neither the name nor the address of a host; wildcards \
+             are not signed"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_more_than_a_name_are_refused() {
+        for good in [
+            "ada", "ada.b", "ops@corp", "zone:web", "x=y", "ada_1", "Ünal", "a..b",
+        ] {
+            assert!(user(good, "x").is_ok(), "{good}");
+        }
+        for odd in [
+            "",
+            ".",
+            "..",
+            "../root",
+            "a/b",
+            "ada,root",
+            "ada root",
+            "ada\n",
+            "-oProxyCommand=x",
+            "*",
+            "ad?",
+            "!ada",
+            "ada\0",
+            "$(id)",
+            "`id`",
+            "a;b",
+            "a\"",
+            "a'",
+            "\u{85}",
+            "{{x}}",
+        ] {
+            assert!(user(odd, "x").is_err(), "{odd:?}");
+        }
+        for good in ["db1.example.com", "10.0.0.1", "::1", "localhost"] {
+            assert!(host(good, "x").is_ok(), "{good}");
+        }
+        for odd in [
+            "",
+            "*.example.com",
+            "a..b",
+            "a,b",
+            "a b",
+            "-a.b",
+            "a/b",
+            "a.",
+            "a\n",
+        ] {
+            assert!(host(odd, "x").is_err(), "{odd:?}");
+        }
+    }
+}
