@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::command::{
     audit, auth, bundle, check, ci, completion, doctor, encrypt, export, get, import, inject, kv,
     lease, lock, login, operator, policy, raw, receipt, render, run, scan, search, secrets, server,
-    token, whoami, why,
+    ssh_agent, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -35,7 +35,8 @@ Access
   token                    create lookup renew revoke capabilities
   policy                   read write list delete fmt test (offline: --path)
   why REQUEST-ID           which rule refused it, and what would allow it
-  ci                       setup (let the jobs of a project log in), explain (why not)
+  ci                       setup (let the jobs of a project log in), explain (why not), ssh
+  ssh-agent                an agent for one managed SSH key; ci ssh -- git clone … finds the key
   secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
   operator                 init unseal seal status rekey rotate verify generate-root
@@ -201,6 +202,8 @@ pub(crate) enum Command {
     /// Let CI jobs log in with their identity tokens
     #[command(subcommand)]
     Ci(ci::Command),
+    /// An agent for one managed SSH key: the server signs, or the key stays in memory
+    SshAgent(Box<ssh_agent::Args>),
     /// Leases
     #[command(subcommand)]
     Lease(lease::Command),

@@ -28,6 +28,7 @@ pub(crate) mod scan;
 pub(crate) mod search;
 pub(crate) mod secrets;
 pub(crate) mod server;
+pub(crate) mod ssh_agent;
 pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
@@ -76,6 +77,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Secrets(command) => secrets::run(&session()?, command).await,
         Command::Auth(command) => auth::run(&session()?, command).await,
         Command::Ci(command) => ci::run(&session()?, command).await,
+        Command::SshAgent(args) => ssh_agent::run(session, *args).await,
         Command::Lease(command) => lease::run(&session()?, command).await,
         Command::Operator(command) => {
             operator::run(&session, &output(globals, face)?, command).await

@@ -77,7 +77,7 @@ impl Failure {
     }
 
     /// The step that most likely helps.
-    fn next(&self) -> Option<String> {
+    pub(crate) fn next(&self) -> Option<String> {
         match self {
             Self::Local { next, .. } | Self::Remote { next, .. } | Self::Start { next, .. } => {
                 next.clone()

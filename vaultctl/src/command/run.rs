@@ -14,7 +14,7 @@ pub(crate) mod child;
 pub(crate) mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod fetch;
-mod files;
+pub(crate) mod files;
 pub(crate) mod inner;
 pub(crate) mod kept;
 mod mask;

@@ -8,7 +8,7 @@ use crate::error::{Failure, Outcome, local, remote};
 use crate::session::{Session, TokenSource, text};
 
 /// Where the token comes from, and for whom it is made.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Evidence {
     /// Whom the job's identity token is made for (GitHub, Buildkite) [default: the server's address]
     #[arg(long, value_name = "URL")]

@@ -11,7 +11,7 @@ use super::{as_start, not_started};
 use crate::error::{Failure, Outcome, plain};
 
 /// The command with nothing but these variables.
-pub(super) fn command(words: &[OsString]) -> Outcome<Command> {
+pub(crate) fn command(words: &[OsString]) -> Outcome<Command> {
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| as_start(plain("there is no command")))?;
@@ -20,14 +20,14 @@ pub(super) fn command(words: &[OsString]) -> Outcome<Command> {
     Ok(command)
 }
 
-pub(super) fn spawn(command: &mut Command) -> Outcome<Child> {
+pub(crate) fn spawn(command: &mut Command) -> Outcome<Child> {
     command.spawn().map_err(|error| {
         let program = command.as_std().get_program().to_owned();
         not_started(&program, &error)
     })
 }
 
-pub(super) fn send(child: &Child, number: Signal) {
+pub(crate) fn send(child: &Child, number: Signal) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok());
     if let Some(pid) = pid.and_then(Pid::from_raw) {
         // It may have ended already.
@@ -36,7 +36,7 @@ pub(super) fn send(child: &Child, number: Signal) {
 }
 
 /// The command's own code; 128 and the number of the signal that ended it.
-pub(super) fn ended(status: std::io::Result<ExitStatus>) -> Failure {
+pub(crate) fn ended(status: std::io::Result<ExitStatus>) -> Failure {
     use std::os::unix::process::ExitStatusExt;
     let code = match status {
         Err(error) => return plain(format!("cannot wait for the command: {error}")),
@@ -48,7 +48,7 @@ pub(super) fn ended(status: std::io::Result<ExitStatus>) -> Failure {
 }
 
 /// What a signal before the start of the command ends with.
-pub(super) fn interrupted(number: Signal) -> Failure {
+pub(crate) fn interrupted(number: Signal) -> Failure {
     Failure::Silent(u8::try_from(128 + number.as_raw()).unwrap_or(1))
 }
 
@@ -78,7 +78,7 @@ impl Signals {
     }
 
     /// The next one. With `own_keys`, keys of our terminal reach the command without us.
-    pub(super) async fn next(&mut self, own_keys: bool) -> Signal {
+    pub(crate) async fn next(&mut self, own_keys: bool) -> Signal {
         use std::io::IsTerminal;
         loop {
             let number = self.any().await;

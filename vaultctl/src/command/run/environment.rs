@@ -136,7 +136,7 @@ impl Environment {
     }
 
     /// `also` names one more, and the one for its file.
-    pub(super) fn strip_tokens(&mut self, also: Option<&str>) {
+    pub(crate) fn strip_tokens(&mut self, also: Option<&str>) {
         let file = also.map(|name| format!("{name}_FILE"));
         let ours = |name: &OsStr| {
             let mut tokens = TOKENS.iter().copied().chain(also).chain(file.as_deref());
@@ -246,7 +246,7 @@ impl Environment {
         self.set
     }
 
-    pub(super) fn into_vars(self) -> BTreeMap<OsString, OsString> {
+    pub(crate) fn into_vars(self) -> BTreeMap<OsString, OsString> {
         let mut vars = self.inherited;
         vars.extend(
             self.set

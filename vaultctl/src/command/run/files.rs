@@ -1,4 +1,4 @@
-//! `run --file`: values in files that never touch a disk.
+//! `run --file`: values in files that never touch a disk; and a private folder for sockets.
 //!
 //! Promises: the files are on a file system in memory, mode 0600 in a folder of mode 0700, and are
 //! removed when the command has ended, however that or this process ends: a second process waits for
@@ -46,7 +46,7 @@ pub(super) fn wish(text: &str) -> Result<Wish, String> {
 }
 
 /// A folder that ends with this value, or with this process.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     /// Says that it is in use.
     _lock: File,
@@ -57,7 +57,32 @@ pub(super) struct Folder {
 impl Folder {
     /// Writes the files, each under its name; the paths in their order.
     pub(super) fn with(files: &[(String, String)]) -> Outcome<(Folder, Vec<PathBuf>)> {
-        let path = create()?;
+        let path = create(places().filter(|place| in_memory(place)));
+        let folder = Folder::at(path.ok_or_else(|| {
+            local(
+                "there is no file system in memory to write files to",
+                "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR to one",
+            )
+        })?)?;
+        let mut paths = Vec::with_capacity(files.len());
+        for (name, value) in files {
+            paths.push(folder.write(name, value)?);
+        }
+        Ok((folder, paths))
+    }
+
+    /// For what is no secret: on a disk, if there is no file system in memory.
+    pub(crate) fn for_sockets() -> Outcome<Folder> {
+        let path = create(places().chain([std::env::temp_dir()]));
+        Folder::at(path.ok_or_else(|| {
+            local(
+                "there is no folder to make a socket in",
+                "set XDG_RUNTIME_DIR to a folder of yours",
+            )
+        })?)
+    }
+
+    fn at(path: PathBuf) -> Outcome<Folder> {
         let lock = File::open(&path)
             .and_then(|opened| Ok(flock(&opened, FlockOperation::LockShared).map(|()| opened)?))
             .map_err(|error| file("lock", &path, &error))?;
@@ -67,20 +92,31 @@ impl Folder {
             sweeper: None,
         };
         folder.sweeper = Some(sweeper(&folder.path)?);
-        let mut paths = Vec::with_capacity(files.len());
-        for (name, value) in files {
-            let path = folder.path.join(name);
-            let written = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)
-                .and_then(|mut file| file.write_all(value.as_bytes()));
-            written.map_err(|error| file("write", &path, &error))?;
-            paths.push(path);
-        }
-        Ok((folder, paths))
+        Ok(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it, whole at every moment.
+    pub(crate) fn replace(&self, path: &Path, content: &str) -> Outcome {
+        let new = self.write("new", content)?;
+        fs::rename(new, path).map_err(|error| file("write", path, &error))
+    }
+
+    /// A file in it; its path.
+    fn write(&self, name: &str, content: &str) -> Outcome<PathBuf> {
+        let path = self.path.join(name);
+        let written = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(content.as_bytes()));
+        written.map_err(|error| file("write", &path, &error))?;
+        Ok(path)
     }
 }
 
@@ -97,26 +133,22 @@ impl Drop for Folder {
     }
 }
 
-fn create() -> Outcome<PathBuf> {
+/// Where a folder is looked for first.
+fn places() -> impl Iterator<Item = PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-    let places = runtime
-        .map(PathBuf::from)
-        .into_iter()
-        .chain([PathBuf::from("/dev/shm")]);
+    let runtime = runtime.map(PathBuf::from).into_iter();
+    runtime.chain([PathBuf::from("/dev/shm")])
+}
+
+fn create(mut places: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|e| local(e.to_string(), "check the system"))?;
+    getrandom::fill(&mut random).ok()?;
     let name = format!("{NAME}{}", hex::encode(random));
-    let created = places.filter(|place| in_memory(place)).find_map(|place| {
+    places.find_map(|place| {
         remove_left_over(&place);
         let path = place.join(&name);
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.ok().map(|()| path)
-    });
-    created.ok_or_else(|| {
-        local(
-            "there is no file system in memory to write files to",
-            "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR to one",
-        )
     })
 }
 

@@ -11,6 +11,12 @@ use crate::error::{Outcome, plain};
 pub(crate) enum Command {
     /// Remove a folder when stdin ends
     Sweep { folder: PathBuf },
+    /// Become ssh, with the agent that the process at the socket opens
+    Ssh {
+        control: PathBuf,
+        #[arg(last = true)]
+        words: Vec<OsString>,
+    },
     /// Take the terminal at stdout as one's own, and become a command
     OwnTerminal {
         #[arg(last = true, required = true)]
@@ -21,6 +27,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::Sweep { folder } => files::sweep(&folder),
+        Command::Ssh { control, words } => crate::command::ci::ssh::wrapper::run(&control, &words),
         Command::OwnTerminal { command } => {
             let taken = rustix::process::setsid()
                 .and_then(|_| rustix::process::ioctl_tiocsctty(std::io::stdout()));
@@ -30,7 +37,7 @@ pub(crate) fn run(command: Command) -> Outcome {
     }
 }
 
-pub(super) fn own_program() -> Outcome<Process> {
+pub(crate) fn own_program() -> Outcome<Process> {
     let program = std::env::current_exe()
         .map_err(|error| plain(format!("cannot find this program again: {error}")))?;
     Ok(Process::new(program))

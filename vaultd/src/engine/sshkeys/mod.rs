@@ -11,6 +11,7 @@ mod creds;
 mod key;
 mod keys;
 mod known_hosts;
+mod lookup;
 mod name;
 mod readers;
 mod routes;
@@ -57,10 +58,12 @@ pub async fn run(
         Call::Public => creds::public(ctx, view).await,
         Call::Creds => creds::private(ctx, view).await,
         Call::Sign => sign::sign(ctx, view).await,
+        Call::Lookup => lookup::lookup(ctx, view).await,
         Call::ListHosts => known_hosts::list(ctx, view).await,
         Call::WriteHost => known_hosts::write(ctx, view).await,
         Call::ReadHost => known_hosts::read(ctx, view).await,
         Call::DeleteHost => known_hosts::delete(ctx, view).await,
+        Call::CompareHost => known_hosts::compare(ctx, view).await,
     }
 }
 

@@ -62,9 +62,35 @@ pub(super) fn host(text: &str) -> Result<String, Fault> {
     }
 }
 
+/// A host, or `*.example.com` for all hosts below a domain.
+pub(super) fn host_or_domain(text: &str) -> Result<String, Fault> {
+    match text.strip_prefix("*.") {
+        Some(domain) if !domain.contains(['[', ':']) => Ok(format!("*.{}", host(domain)?)),
+        _ => host(text),
+    }
+}
+
+/// The domains that a host is in, the nearest first, as patterns.
+pub(super) fn domains(host: &str) -> impl Iterator<Item = String> {
+    let dots = host.match_indices('.').map(|(at, _)| at);
+    dots.filter(|_| !host.contains(['[', ':']))
+        .map(|at| format!("*{}", &host[at..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_in_its_domains() {
+        let found: Vec<_> = domains("git.corp.example").collect();
+        assert_eq!(found, ["*.corp.example", "*.example"]);
+        assert_eq!(domains("[git.corp]:22").count(), 0);
+        assert!(host_or_domain("*.corp.example").is_ok());
+        for odd in ["*", "*.", "*.*", "a.*.b", "*.[a]:22", "*corp"] {
+            assert!(host_or_domain(odd).is_err(), "{odd}");
+        }
+    }
 
     #[test]
     fn nothing_that_a_shell_or_a_file_name_reads_otherwise() {

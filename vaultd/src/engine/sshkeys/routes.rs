@@ -15,10 +15,12 @@ pub enum Call {
     Public,
     Creds,
     Sign,
+    Lookup,
     ListHosts,
     WriteHost,
     ReadHost,
     DeleteHost,
+    CompareHost,
 }
 
 const CONFIG: &str = "key_type rotation_period grace linger";
@@ -35,9 +37,11 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Delete, "keys/{name}", Call::DeleteKey, "", "Delete a key that has no targets."),
     Row::new(Verb::Read, "public/{name}", Call::Public, "version", "The public half."),
     Row::new(Verb::Read, "creds/{name}", Call::Creds, "format version", "The private half; who reads it is remembered."),
-    Row::new(Verb::Write, "sign/{name}", Call::Sign, "data flags", "Sign one login with the key, in place of an agent."),
+    Row::new(Verb::Write, "sign/{name}", Call::Sign, "data flags host_key host_signature", "Sign one login with the key, in place of an agent."),
+    Row::new(Verb::Read, "lookup", Call::Lookup, "key host", "The public half of a key and the keys of its hosts, for an agent."),
     Row::new(Verb::List, "known-hosts", Call::ListHosts, "after limit", "List the hosts whose keys are pinned."),
-    Row::new(Verb::Write, "known-hosts/{host}", Call::WriteHost, "keys source replace", "Pin the keys of a host."),
+    Row::new(Verb::Write, "known-hosts/{host}", Call::WriteHost, "keys authorities source replace", "Pin the keys of a host."),
     Row::new(Verb::Read, "known-hosts/{host}", Call::ReadHost, "", "Read the keys of a host."),
     Row::new(Verb::Delete, "known-hosts/{host}", Call::DeleteHost, "", "Forget the keys of a host."),
+    Row::new(Verb::Write, "known-hosts/{host}/compare", Call::CompareHost, "keys", "Compare what a host showed with what is pinned; a change is an event."),
 ];

@@ -48,7 +48,7 @@ impl Host {
 /// One connection of a client.
 #[derive(Debug, Default)]
 pub struct Connection {
-    bound: Option<(Host, Vec<u8>)>,
+    bound: Option<(Host, Binding)>,
     /// Handed on to another host, or bound against the rules: signs nothing any more.
     spoiled: bool,
 }
@@ -60,6 +60,8 @@ pub struct Login<'a> {
     pub userauth: Userauth,
     /// Where to. A client older than OpenSSH 8.9, or not of OpenSSH, does not say.
     pub host: Option<&'a Host>,
+    /// How the host proved that.
+    pub binding: Option<&'a Binding>,
     /// What is to be signed.
     pub data: &'a [u8],
     /// As the client asked.
@@ -73,7 +75,7 @@ impl Connection {
     /// If the host key did not sign the session, it is bound already, or it is handed on to a host.
     pub fn bind(&mut self, binding: &Binding) -> Result<(), Malformed> {
         let host = self.check(binding).inspect_err(|_| self.spoiled = true)?;
-        self.bound = Some((host, binding.session.clone()));
+        self.bound = Some((host, binding.clone()));
         Ok(())
     }
 
@@ -101,9 +103,9 @@ impl Connection {
     pub fn login<'a>(&'a self, wish: &'a SignRequest) -> Result<Login<'a>, Malformed> {
         let userauth = Userauth::parse(&wish.data)?;
         let of_this = match &self.bound {
-            Some((host, session)) => {
+            Some((host, binding)) => {
                 let named = userauth.host_key.as_ref();
-                userauth.session == *session && named.is_none_or(|named| *named == host.blob)
+                userauth.session == binding.session && named.is_none_or(|named| *named == host.blob)
             }
             None => true,
         };
@@ -114,6 +116,7 @@ impl Connection {
         Ok(Login {
             userauth,
             host: self.host(),
+            binding: self.bound.as_ref().map(|(_, binding)| binding),
             data: &wish.data,
             flags: wish.flags,
         })

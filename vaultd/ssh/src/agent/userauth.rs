@@ -113,12 +113,20 @@ impl Userauth {
         algorithm.strip_suffix(CERTIFICATE).unwrap_or(algorithm)
     }
 
+    /// The flags that ask for that algorithm.
+    pub fn flags(&self) -> u32 {
+        match self.signing_algorithm() {
+            "rsa-sha2-512" => RSA_SHA2_512,
+            "rsa-sha2-256" => RSA_SHA2_256,
+            _ => 0,
+        }
+    }
+
     /// Whether the flags of a sign request ask for that algorithm.
     pub fn agrees_with(&self, flags: u32) -> bool {
-        match self.signing_algorithm() {
-            "rsa-sha2-512" => flags == RSA_SHA2_512,
-            "rsa-sha2-256" => flags == RSA_SHA2_256,
-            _ => flags & !(RSA_SHA2_256 | RSA_SHA2_512) == 0,
+        match self.flags() {
+            0 => flags & !(RSA_SHA2_256 | RSA_SHA2_512) == 0,
+            own => flags == own,
         }
     }
 }
