@@ -36,12 +36,26 @@ impl Client {
         if self.token().is_some() {
             return self.adopt_token().await;
         }
+        self.is_open().await
+    }
+
+    /// Whether the server answers and is unsealed.
+    async fn is_open(&self) -> Result<(), Error> {
         let health = self.sys().health().await?;
         match (health.initialized, health.sealed) {
             (false, _) => Err(Error::Uninitialized),
             (true, true) => Err(Error::Sealed),
             (true, false) => Ok(()),
         }
+    }
+
+    /// Waits until the server answers and is unsealed, as [`Startup::WaitForUnseal`] does; needs no
+    /// token.
+    ///
+    /// # Errors
+    /// The last reason for waiting.
+    pub async fn wait_for_unseal(&self, limit: Duration) -> Result<(), Error> {
+        wait(self, Instant::now() + limit, Goal::Open).await
     }
 
     /// Renews the token in the background as long as the client lives, for a client that
@@ -86,7 +100,9 @@ impl Builder {
         let client = self.build()?;
         match startup {
             Startup::FailFast => client.establish().await?,
-            Startup::WaitForUnseal(limit) => wait(&client, Instant::now() + limit).await?,
+            Startup::WaitForUnseal(limit) => {
+                wait(&client, Instant::now() + limit, Goal::LoggedIn).await?
+            }
             // Loading decides whether to wait; it logs in when the server is back.
             Startup::CacheThenWait(limit) if client.inner.cache.is_some() => {
                 if let Err(failure) = client.establish().await {
@@ -96,16 +112,31 @@ impl Builder {
                     tracing::warn!(reason = %failure, patience = ?limit, "the server does not answer");
                 }
             }
-            Startup::CacheThenWait(limit) => wait(&client, Instant::now() + limit).await?,
+            Startup::CacheThenWait(limit) => {
+                wait(&client, Instant::now() + limit, Goal::LoggedIn).await?
+            }
         }
         client.keep_alive();
         Ok(client)
     }
 }
 
-async fn wait(client: &Client, deadline: Instant) -> Result<(), Error> {
+/// What is waited for.
+#[derive(Clone, Copy)]
+enum Goal {
+    Open,
+    LoggedIn,
+}
+
+async fn wait(client: &Client, deadline: Instant, goal: Goal) -> Result<(), Error> {
+    let attempt = || async {
+        match goal {
+            Goal::Open => client.is_open().await,
+            Goal::LoggedIn => client.establish().await,
+        }
+    };
     let mut last = Error::Timeout;
-    while let Ok(result) = timeout_at(deadline, client.establish()).await {
+    while let Ok(result) = timeout_at(deadline, attempt()).await {
         match result {
             Err(failure) if is_worth_waiting(&failure) => last = failure,
             decided => return decided,

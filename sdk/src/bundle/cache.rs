@@ -153,7 +153,7 @@ impl Cache {
         let entry = by.secrets.iter().find(|entry| entry.path == path);
         let (Some(entry), Some(text)) = (entry, bundle.texts.get(path)) else {
             return Err(refused(format!(
-                "{path} may not be kept: it has no max_stale in its custom metadata"
+                "{path} may not be kept: neither its custom metadata nor its engine's config has max_stale"
             )));
         };
         if digest_of(text.expose()) != entry.digest {
@@ -180,7 +180,11 @@ impl Cache {
     /// # Errors
     /// [`Error::Cache`] if another server signed it.
     pub fn learn(&self, signed: &Signed) -> Result<Statement, Error> {
-        let mut state = self.state()?.unwrap_or_default();
+        let mut state = match self.state() {
+            // Of before a reboot: without its key nothing kept then can be used either.
+            Err(_) if self.key.is_fleeting() => State::default(),
+            state => state?.unwrap_or_default(),
+        };
         if state.public_key.is_empty() {
             state.public_key.clone_from(&signed.public_key);
             state.cluster = statement(signed)?.cluster;
@@ -219,11 +223,13 @@ impl Cache {
         let plain = sealed::open(&self.key, name, &sealed);
         let value = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         value.map(Some).ok_or_else(|| {
-            refused(format!(
-                "{} was altered, or made with the key of another host; remove {} to begin anew",
-                path.display(),
-                self.folder.display()
-            ))
+            let (path, folder) = (path.display(), self.folder.display());
+            refused(match self.key.is_fleeting() {
+                true => format!("{path} was altered, or kept before a reboot: its key is gone"),
+                false => format!(
+                    "{path} was altered, or made with the key of another host; remove {folder} to begin anew"
+                ),
+            })
         })
     }
 

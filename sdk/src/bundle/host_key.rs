@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use linux_keyutils::{KeyError, KeyRing, KeyRingIdentifier};
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -18,7 +19,11 @@ const LENGTH_MIN: usize = 32;
 const MACHINE_ID: &str = "/etc/machine-id";
 
 /// A key of this host's. Wiped; never printed.
-pub struct HostKey(Zeroizing<[u8; 32]>);
+pub struct HostKey {
+    bytes: Zeroizing<[u8; 32]>,
+    /// Whether it may be another one after a reboot.
+    is_fleeting: bool,
+}
 
 impl fmt::Debug for HostKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +85,38 @@ impl HostKey {
         HostKey::new(&bytes)
     }
 
+    /// From the kernel: a key of this name in the user keyring (user-keyring(7)), made if it is not
+    /// there. It is never on a disk, and is gone after a reboot, with all that was kept under it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the kernel has no keyring for this process; some containers have none.
+    pub fn from_keyring(name: &str) -> Result<HostKey, Error> {
+        let wrong = |cause: KeyError| {
+            Error::Config(format!(
+                "the kernel's keyring does not give a key for the cache: {cause}"
+            ))
+        };
+        let user = KeyRing::from_special_id(KeyRingIdentifier::User, true).map_err(wrong)?;
+        // A service's session may know nothing of its user's keyring: only whose process has a link
+        // to it may read there.
+        let own = KeyRing::from_special_id(KeyRingIdentifier::Process, true).map_err(wrong)?;
+        own.link_keyring(user).map_err(wrong)?;
+        let found = match user.search(name) {
+            Err(KeyError::KeyDoesNotExist) => {
+                let mut bytes = Zeroizing::new([0; LENGTH_MIN]);
+                getrandom::fill(&mut *bytes)
+                    .map_err(|_| Error::Config("there is no randomness".into()))?;
+                user.add_key(name, &*bytes)
+            }
+            found => found,
+        };
+        let bytes = found.and_then(|key| key.read_to_vec()).map_err(wrong)?;
+        Ok(HostKey {
+            is_fleeting: true,
+            ..HostKey::new(&Zeroizing::new(bytes))?
+        })
+    }
+
     /// Bound to the machine's id too: a copied key alone opens nothing elsewhere.
     fn new(bytes: &[u8]) -> Result<HostKey, Error> {
         if bytes.len() < LENGTH_MIN {
@@ -93,10 +130,18 @@ impl HostKey {
         prk.expand(&[b"vaultd/bundle/host/v1"], HKDF_SHA256)
             .and_then(|okm| okm.fill(&mut *key))
             .map_err(|_| Error::Config("the cache's key cannot be derived".into()))?;
-        Ok(HostKey(key))
+        Ok(HostKey {
+            bytes: key,
+            is_fleeting: false,
+        })
     }
 
     pub(super) fn expose(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Whether it may be another one after a reboot.
+    pub(super) fn is_fleeting(&self) -> bool {
+        self.is_fleeting
     }
 }

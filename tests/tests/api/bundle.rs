@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use linux_keyutils::{KeyRing, KeyRingIdentifier};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vault_sdk::{Cache, Client, Error, HostKey, SecretString, Secrets, Startup};
@@ -209,6 +210,99 @@ fn a_tampered_bundle_and_another_hosts_key_open_nothing() {
         .vaultctl()
         .run(&["run", "--cache", "-s", "kv/app", "--", "true"], "");
     refused(&said, "vaultd-bundle-key");
+}
+
+/// Removes it from the keyring, as a reboot would.
+fn forget_key(name: &str) {
+    let user = KeyRing::from_special_id(KeyRingIdentifier::User, true).unwrap();
+    let own = KeyRing::from_special_id(KeyRingIdentifier::Process, true).unwrap();
+    own.link_keyring(user).unwrap();
+    user.search(name).unwrap().invalidate().unwrap();
+}
+
+#[test]
+fn the_kernels_keyring_has_a_key_until_a_reboot() {
+    let vault = quick();
+    let host = Host::new(&vault, "12h");
+    let name = format!("vaultd-test-{}", host.dir.path().display());
+    let option = format!("--cache-keyring={name}");
+    let run = || {
+        let secret = ["-s", "kv/app", "--", "sh", "-c", "printf %s \"$password\""];
+        let keep = ["run", "--cache", "--cache-dir", "kept", &option];
+        host.vaultctl().run(&[&keep[..], &secret[..]].concat(), "")
+    };
+    let first = run();
+    if first.code != 0 {
+        // Some containers have no keyring, and say so.
+        refused(&first, "the kernel's keyring does not give a key");
+        return;
+    }
+    started(&first);
+    seal(&vault);
+    started(&run());
+    forget_key(&name);
+    refused(&run(), "kept before a reboot: its key is gone");
+    vault.unseal();
+    let said = run();
+    started(&said);
+    assert_eq!(said.err, "");
+    seal(&vault);
+    started(&run());
+    forget_key(&name);
+}
+
+#[test]
+fn an_engine_says_how_long_its_secrets_may_be_kept_unless_a_secret_does() {
+    let vault = quick();
+    let host = Host::new(&vault, "12h");
+    let config = || {
+        let shown = vault.root("GET", "kv/config", Value::Null).expect(200);
+        shown.data()["max_stale"].clone()
+    };
+    assert_eq!(config(), Value::Null);
+    let write = |body: Value| vault.root("POST", "kv/config", body);
+    write(json!({"max_stale": "soon"})).expect(400);
+    write(json!({"max_stale": "90m"})).expect(204);
+    write(json!({"max_versions": 5})).expect(204);
+    assert_eq!(config(), "1h30m0s");
+    let own = json!({"custom_metadata": {"max_stale": "0s"}});
+    vault.root("POST", "kv/metadata/other", own).expect(204);
+    started(&host.run("kv/never"));
+    started(&host.run("kv/other"));
+    seal(&vault);
+    started(&host.run("kv/never"));
+    refused(&host.run("kv/other"), "nothing is kept");
+    vault.unseal();
+    write(json!({"max_stale": 0})).expect(204);
+    assert_eq!(config(), Value::Null);
+    started(&host.run("kv/never"));
+    seal(&vault);
+    refused(&host.run("kv/never"), "nothing is kept");
+}
+
+#[test]
+fn without_a_cache_a_run_can_wait_for_the_unseal() {
+    let vault = quick();
+    let host = Host::new(&vault, "12h");
+    seal(&vault);
+    let run = |limit: &'static str| {
+        let command = ["sh", "-c", "printf %s \"$password\""];
+        let all = [
+            &["run", "--wait", limit, "-s", "kv/app", "--"][..],
+            &command,
+        ]
+        .concat();
+        host.vaultctl().run(&all, "")
+    };
+    refused(&run("1"), "sealed");
+    let said = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run("1m"));
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(!waiting.is_finished());
+        vault.unseal();
+        waiting.join().unwrap()
+    });
+    started(&said);
 }
 
 #[test]

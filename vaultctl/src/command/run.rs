@@ -116,6 +116,10 @@ impl Args {
 }
 
 pub(crate) async fn run(mut session: Session, args: Args) -> Outcome {
+    args.kept
+        .wait_for_unseal(&session)
+        .await
+        .map_err(as_start)?;
     if let Some(how) = args.watch {
         return watch::run(&session, &args, how).await;
     }

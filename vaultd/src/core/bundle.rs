@@ -1,6 +1,6 @@
 //! `sys/bundle`: secrets for a host that must start without this server. The values come with a signed
 //! statement: when they were read, how old each may become (`max_stale` in the secret's custom
-//! metadata; without it, it is not to be kept), and the epoch. Raising the epoch revokes all bundles
+//! metadata, or else in its engine's config; without it, it is not to be kept), and the epoch. Raising the epoch revokes all bundles
 //! of hosts that hear of it.
 //!
 //! Promises: each secret is authorised, recorded and counted as a read of it. Not promised: that a host
@@ -26,6 +26,7 @@ use super::reply::{Data, Reply};
 use super::unsealed::Unsealed;
 use super::{Core, envelope::status_of};
 use crate::barrier::Tx;
+use crate::engine::kv2;
 
 const EPOCH: &str = "bundle-epoch";
 /// The name in custom metadata.
@@ -39,6 +40,7 @@ pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, 
     let wanted = batch::below_data(&vault.mounts.load(), wanted);
     let gathered = batch::gather(core, vault, ctx, wanted).await?;
     let (mut results, mut values, mut entries) = (Vec::new(), Map::new(), Vec::new());
+    let mut tx = vault.barrier.begin();
     for (name, (part, outcome)) in names.into_iter().zip(&gathered) {
         results.push(batch::head(part, outcome));
         let Some(read) = (status_of(outcome) < 400)
@@ -48,10 +50,17 @@ pub async fn read(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Data, 
         else {
             continue;
         };
+        let max_stale = match (read.max_stale, &part.resolved) {
+            (Some(seconds), _) => seconds,
+            (None, Resolved::Target(target)) => {
+                kv2::max_stale(&mut tx.view(target.mount.number)).await?
+            }
+            (None, _) => 0,
+        };
         entries.push(Entry {
             path: name.clone(),
             version: read.version,
-            max_stale: read.max_stale,
+            max_stale,
             digest: hex::encode(sha256(read.text.as_bytes())),
         });
         values.insert(name, read.text.into());
@@ -106,8 +115,8 @@ fn sign(vault: &Unsealed, ctx: &Ctx<'_>, epoch: u64, secrets: Vec<Entry>) -> Res
 struct Values {
     text: String,
     version: u64,
-    /// Seconds.
-    max_stale: u64,
+    /// Seconds; `None` as the engine says.
+    max_stale: Option<u64>,
 }
 
 fn values_of(part: &Part, reply: &Reply) -> Option<Values> {
@@ -121,7 +130,7 @@ fn values_of(part: &Part, reply: &Reply) -> Option<Values> {
         return Some(Values {
             text: text.clone(),
             version: 0,
-            max_stale: 0,
+            max_stale: Some(0),
         });
     }
     #[derive(Deserialize)]
@@ -136,10 +145,12 @@ fn values_of(part: &Part, reply: &Reply) -> Option<Values> {
     }
     let answer: Answer = serde_json::from_str(text).ok()?;
     let custom = answer.metadata.custom_metadata.unwrap_or_default();
-    let allowed = custom.get(MAX_STALE).and_then(Value::as_str);
+    let allowed = custom.get(MAX_STALE);
+    // What is no duration allows nothing.
+    let seconds = |value: &Value| value.as_str().and_then(parse_seconds).unwrap_or(0);
     Some(Values {
         text: answer.data.get().to_owned(),
         version: answer.metadata.version,
-        max_stale: allowed.and_then(parse_seconds).unwrap_or(0),
+        max_stale: allowed.map(seconds),
     })
 }

@@ -16,14 +16,15 @@ use crate::session::Session;
 #[derive(clap::Args)]
 pub(crate) struct Keep {
     /// Keep the secrets on this host, encrypted, and start with them while the server does not answer.
-    /// Only secrets with max_stale=DURATION in their custom metadata are kept
+    /// Only secrets with max_stale=DURATION in their custom metadata, or their engine's config, are kept
     #[arg(long, conflicts_with = "receipt")]
     cache: bool,
     /// Nothing older, whatever the server allows: 12h
     #[arg(long, value_name = "DURATION", requires = "cache", value_parser = duration)]
     max_stale: Option<Duration>,
-    /// If the server does not answer and nothing may be used, wait this long
-    #[arg(long, value_name = "DURATION", requires = "cache", value_parser = duration)]
+    /// Wait this long for the server to answer and to be unsealed; with --cache only if nothing kept may
+    /// be used
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
     #[command(flatten)]
     place: Place,
@@ -36,6 +37,17 @@ pub(crate) struct Place {
     /// Weaker: whoever copies the disk has the key too
     #[arg(long, value_name = "FILE")]
     cache_key: Option<PathBuf>,
+    /// A key in the kernel's user keyring, made if missing. Never on a disk; gone after a reboot, and
+    /// what was kept with it
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "vaultd-bundle-key",
+        conflicts_with = "cache_key"
+    )]
+    cache_keyring: Option<String>,
     /// Keep them here [default: $CACHE_DIRECTORY, else ~/.cache/vaultctl]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -44,12 +56,13 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn open(&self, session: &Session, max_stale: Option<Duration>) -> Outcome<Cache> {
         let no_key = |failure: Error| {
-            let next = "without systemd, keep the key in a file: --cache-key FILE";
+            let next = "without systemd, keep the key in the kernel: --cache-keyring, or in a file: --cache-key FILE";
             local(failure.to_string(), next)
         };
-        let key = match &self.cache_key {
-            Some(file) => HostKey::from_file(file)?,
-            None => HostKey::from_credentials().map_err(no_key)?,
+        let key = match (&self.cache_key, &self.cache_keyring) {
+            (Some(file), _) => HostKey::from_file(file)?,
+            (None, Some(name)) => HostKey::from_keyring(name)?,
+            (None, None) => HostKey::from_credentials().map_err(no_key)?,
         };
         // One folder for each server: each has a signing key of its own.
         let address = session.client.addr();
@@ -76,6 +89,16 @@ impl Place {
                 "name one: --cache-dir DIR, or set HOME",
             )
         })
+    }
+}
+
+impl Keep {
+    /// Without a cache there is nothing to start with before the server is unsealed.
+    pub(super) async fn wait_for_unseal(&self, session: &Session) -> Outcome {
+        match self.wait {
+            Some(limit) if !self.cache => Ok(session.client.wait_for_unseal(limit).await?),
+            _ => Ok(()),
+        }
     }
 }
 

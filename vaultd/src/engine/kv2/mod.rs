@@ -16,6 +16,7 @@ mod purge;
 mod routes;
 mod versions;
 
+pub use config::max_stale;
 pub use metadata::{children, known};
 pub use purge::tidy;
 pub use routes::{Call, ROWS};

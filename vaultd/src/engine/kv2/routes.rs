@@ -26,7 +26,7 @@ pub enum Call {
     ListDetailed,
 }
 
-const CONFIG: &str = "max_versions cas_required delete_version_after";
+const CONFIG: &str = "max_versions cas_required delete_version_after max_stale";
 const METADATA: &str = "max_versions cas_required delete_version_after custom_metadata";
 const PAGE: &str = "after limit";
 
