@@ -3,6 +3,7 @@
 
 pub mod accessors;
 pub mod after;
+pub mod aside;
 pub mod audit_device;
 pub mod authenticate;
 pub mod authorise;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use vault_crypto::Random;
 
+use super::aside::Aside;
 use super::fault::Fault;
 use super::lockout::Lockouts;
 use super::unsealed::Unsealed;
@@ -15,13 +16,19 @@ use crate::outbound::Outbound;
 
 /// What a method may use before its transaction.
 pub struct Outside<'a> {
-    /// For what is kept whatever becomes of the request.
-    pub vault: &'a Arc<Unsealed>,
+    pub(super) vault: &'a Arc<Unsealed>,
     pub slow: &'a Slow,
     pub lockouts: &'a Lockouts,
     pub random: &'a Arc<dyn Random>,
     pub outbound: &'a Arc<Outbound>,
     pub issuers: &'a Issuers,
+}
+
+impl Outside<'_> {
+    /// Where a mount keeps things whatever becomes of the request.
+    pub fn aside(&self, mount: u64) -> Aside {
+        Aside::new(self.vault, mount)
+    }
 }
 
 const QUEUE_FOR_EACH: usize = 32;

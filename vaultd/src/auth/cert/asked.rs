@@ -8,7 +8,6 @@ use super::trust::{Shown, refused};
 use crate::barrier::View;
 use crate::core::fault::Fault;
 use crate::core::request::ClientChain;
-use crate::core::retry::committed;
 use crate::core::slow::Outside;
 
 /// Roles that have responders asked, as they were then.
@@ -44,9 +43,7 @@ impl Inquiry<'_> {
         shown.accepted_by(&roles)?;
         let fresh = crl::refresh(self.outside.outbound, self.now, view).await?;
         if !fresh.is_empty() {
-            committed!(self.outside.vault, |tx| {
-                crl::keep(&fresh, &mut tx.view(self.mount)).await
-            })?;
+            self.outside.aside(self.mount).keep(&fresh).await?;
         }
         let mut asked = Asked::default();
         for one in roles.into_iter().filter(asks) {

@@ -21,6 +21,7 @@ use super::model::Role;
 use super::ocsp::vouches_for;
 use crate::auth::name::RoleName;
 use crate::barrier::View;
+use crate::core::aside::Keep;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
@@ -217,15 +218,25 @@ async fn due(now: i64, view: &mut View<'_>) -> Result<Vec<(String, Arc<Crl>)>, F
     Ok(due)
 }
 
+/// Lists that were due, as they are now.
+#[derive(Default)]
+pub(super) struct Fresh(Vec<(String, Crl)>);
+
+impl Fresh {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// The lists that were due, as they are now. One that cannot be had stays as it is for a while.
 pub(super) async fn refresh(
     outbound: &Outbound,
     now: i64,
     view: &mut View<'_>,
-) -> Result<Vec<(String, Crl)>, Fault> {
+) -> Result<Fresh, Fault> {
     let due = due(now, view).await?;
     if due.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Fresh::default());
     }
     let authorities = authorities(view).await?;
     let mut fresh = Vec::new();
@@ -248,19 +259,21 @@ pub(super) async fn refresh(
         };
         fresh.push((name, list));
     }
-    Ok(fresh)
+    Ok(Fresh(fresh))
 }
 
-/// Keeps what was fetched, unless the list was replaced or deleted meanwhile.
-pub(super) async fn keep(fresh: &[(String, Crl)], view: &mut View<'_>) -> Result<(), Fault> {
-    for (name, list) in fresh {
-        let stored: Option<Crl> = view.get(&row_of(name)).await?;
-        let url = |list: &Crl| list.source.as_ref().map(|source| source.url.clone());
-        if stored.is_some_and(|stored| url(&stored) == url(list)) {
-            view.put(&row_of(name), list).await?;
+impl Keep for Fresh {
+    /// Unless a list was replaced or deleted meanwhile.
+    async fn keep(&self, view: &mut View<'_>) -> Result<(), Fault> {
+        for (name, list) in &self.0 {
+            let stored: Option<Crl> = view.get(&row_of(name)).await?;
+            let url = |list: &Crl| list.source.as_ref().map(|source| source.url.clone());
+            if stored.is_some_and(|stored| url(&stored) == url(list)) {
+                view.put(&row_of(name), list).await?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The list behind the URL of the request, if it has one.

@@ -7,7 +7,6 @@ use vault_proto::Sensitive;
 
 use super::issuers::Provider;
 use super::model::{Client, Config, Source};
-use super::published::Shelf;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::slow::Outside;
@@ -37,7 +36,7 @@ impl<'a> Door<'a> {
             .issuers
             .published(
                 outside.outbound,
-                &Shelf::of(ctx, outside),
+                &outside.aside(ctx.mount.number),
                 config,
                 ctx.now(),
             )

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Config, Place, Source};
-use super::published::{Documents, Published, Shelf, key_set};
+use super::published::{self, Documents, Published, key_set};
+use crate::core::aside::Aside;
 use crate::jose::{Algorithm, Claims, JoseError, Token};
 use crate::outbound::{Failure, Outbound, Trust, Url};
 
@@ -90,33 +91,33 @@ impl Issuers {
     pub(super) async fn published(
         &self,
         outbound: &Arc<Outbound>,
-        shelf: &Shelf,
+        aside: &Aside,
         config: &Config,
         now: Timestamp,
     ) -> Result<Arc<Published>, Failure> {
-        let issuer = self.issuer(shelf.mount, &config.source);
-        issuer.recent(outbound, shelf, now.as_second()).await
+        let issuer = self.issuer(aside.mount(), &config.source);
+        issuer.recent(outbound, aside, now.as_second()).await
     }
 
     /// What a token says, if one of the issuer's keys signed it; and the issuer.
     pub(super) async fn verify(
         &self,
         outbound: &Arc<Outbound>,
-        shelf: &Shelf,
+        aside: &Aside,
         config: &Config,
         token: &Token<'_>,
         allowed: &[Algorithm],
         now: Timestamp,
     ) -> Result<(Claims, Arc<Published>), String> {
         let ask = |failure: Failure| format!("the issuer's keys are not known: {failure}");
-        let issuer = self.issuer(shelf.mount, &config.source);
+        let issuer = self.issuer(aside.mount(), &config.source);
         let now = now.as_second();
-        let published = issuer.recent(outbound, shelf, now).await.map_err(ask)?;
+        let published = issuer.recent(outbound, aside, now).await.map_err(ask)?;
         match token.verify(&published.keys, allowed) {
             Err(JoseError::UnknownKey) => {
                 let seen = Some(Arc::clone(&published));
                 let asked = issuer
-                    .ask(outbound, shelf, seen, Why::UnknownKey, now)
+                    .ask(outbound, aside, seen, Why::UnknownKey, now)
                     .await;
                 // Without an answer the known keys are still the answer.
                 let published = asked.unwrap_or(published);
@@ -131,7 +132,7 @@ impl Issuers {
 
 impl Issuer {
     /// What is in memory, or was kept before a restart.
-    async fn known(&self, shelf: &Shelf, now: i64) -> Option<Arc<Published>> {
+    async fn known(&self, aside: &Aside, now: i64) -> Option<Arc<Published>> {
         if let Some(known) = self.published.load_full() {
             return Some(known);
         }
@@ -139,7 +140,7 @@ impl Issuer {
         if let Some(known) = self.published.load_full() {
             return Some(known);
         }
-        let mut kept = shelf.recall(&self.source).await?.read().ok()?;
+        let mut kept = published::recall(aside, &self.source).await?.read().ok()?;
         // A clock that was wrong makes nothing younger than it is.
         kept.at = kept.at.min(now);
         let kept = Arc::new(kept);
@@ -150,11 +151,11 @@ impl Issuer {
     async fn recent(
         self: &Arc<Issuer>,
         outbound: &Arc<Outbound>,
-        shelf: &Shelf,
+        aside: &Aside,
         now: i64,
     ) -> Result<Arc<Published>, Failure> {
-        let Some(known) = self.known(shelf, now).await else {
-            return self.ask(outbound, shelf, None, Why::Age, now).await;
+        let Some(known) = self.known(aside, now).await else {
+            return self.ask(outbound, aside, None, Why::Age, now).await;
         };
         let seen = Some(Arc::clone(&known));
         match now.saturating_sub(known.at) {
@@ -165,14 +166,14 @@ impl Issuer {
                     return Ok(known);
                 }
                 let (issuer, outbound) = (Arc::clone(self), Arc::clone(outbound));
-                let shelf = shelf.clone();
+                let aside = aside.clone();
                 tokio::spawn(async move {
-                    let asked = issuer.ask(&outbound, &shelf, seen, Why::Age, now);
+                    let asked = issuer.ask(&outbound, &aside, seen, Why::Age, now);
                     asked.await.map(drop)
                 });
                 Ok(known)
             }
-            age => match self.ask(outbound, shelf, seen, Why::Age, now).await {
+            age => match self.ask(outbound, aside, seen, Why::Age, now).await {
                 Err(failure) if age < KEPT => {
                     tracing::warn!(%failure, "an issuer does not answer: its last known keys are used");
                     Ok(known)
@@ -186,7 +187,7 @@ impl Issuer {
     async fn ask(
         &self,
         outbound: &Outbound,
-        shelf: &Shelf,
+        aside: &Aside,
         seen: Option<Arc<Published>>,
         why: Why,
         now: i64,
@@ -210,7 +211,7 @@ impl Issuer {
         {
             return Err(failure.clone());
         }
-        match self.fetch(outbound, shelf, first, now).await {
+        match self.fetch(outbound, aside, first, now).await {
             Ok(published) => {
                 last.failed = None;
                 self.published.store(Some(Arc::clone(&published)));
@@ -226,7 +227,7 @@ impl Issuer {
     async fn fetch(
         &self,
         outbound: &Outbound,
-        shelf: &Shelf,
+        aside: &Aside,
         first: bool,
         now: i64,
     ) -> Result<Arc<Published>, Failure> {
@@ -238,7 +239,7 @@ impl Issuer {
             at: now,
         };
         let published = Arc::new(documents.read()?);
-        shelf.keep(&documents).await;
+        published::keep(aside, &documents).await;
         Ok(published)
     }
 }

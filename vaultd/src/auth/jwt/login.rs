@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::claims::{self, check_audience, check_bounds, check_issuer, check_times};
 use super::model::{Config, Role, RoleType};
-use super::published::{Published, Shelf};
+use super::published::Published;
 use super::shared_issuer::{Judgement, judge};
 use super::used::Mark;
 use super::{Prepared, config};
@@ -114,10 +114,10 @@ impl Proof {
         allowed: &[Algorithm],
     ) -> Result<Proof, Fault> {
         let token = Token::parse(text).map_err(refused)?;
-        let (outbound, shelf) = (outside.outbound, Shelf::of(ctx, outside));
+        let (outbound, aside) = (outside.outbound, outside.aside(ctx.mount.number));
         let verified = outside
             .issuers
-            .verify(outbound, &shelf, &config, &token, allowed, ctx.now())
+            .verify(outbound, &aside, &config, &token, allowed, ctx.now())
             .await;
         let (claims, published) = verified.map_err(refused)?;
         Ok(Proof {

@@ -2,18 +2,13 @@
 //! a restart an issuer that does not answer stops no login with a known key. What is kept is what was
 //! last fetched: a key that was withdrawn does not come back.
 
-use std::sync::{Arc, Weak};
-
 use serde::{Deserialize, Serialize};
 
 use super::issuers::Provider;
 use super::model::{CONFIG, Config, Source};
 use crate::barrier::View;
-use crate::core::context::Ctx;
+use crate::core::aside::{Aside, Keep};
 use crate::core::fault::Fault;
-use crate::core::retry::committed;
-use crate::core::slow::Outside;
-use crate::core::unsealed::Unsealed;
 use crate::jose::{KeySet, VerifyKey};
 use crate::outbound::Failure;
 
@@ -70,51 +65,34 @@ pub(super) async fn forget(view: &mut View<'_>) -> Result<(), Fault> {
     Ok(view.delete(ROW).await?)
 }
 
-/// Where the documents of one mount are kept. While sealed nothing is there.
-#[derive(Clone)]
-pub(super) struct Shelf {
-    pub(super) vault: Weak<Unsealed>,
-    pub(super) mount: u64,
+/// What was last fetched from this source.
+pub(super) async fn recall(aside: &Aside, source: &Source) -> Option<Documents> {
+    match aside.get::<Documents>(ROW).await {
+        Ok(kept) => kept.filter(|kept| kept.source == *source),
+        Err(fault) => {
+            tracing::warn!(%fault, "what an issuer published cannot be read: it is asked again");
+            None
+        }
+    }
 }
 
-impl Shelf {
-    pub(super) fn of(ctx: &Ctx<'_>, outside: &Outside<'_>) -> Shelf {
-        Shelf {
-            vault: Arc::downgrade(outside.vault),
-            mount: ctx.mount.number,
-        }
+/// Keeps the documents, for the next restart.
+pub(super) async fn keep(aside: &Aside, documents: &Documents) {
+    if matches!(documents.source, Source::Keys(_)) {
+        return;
     }
-
-    /// What was last fetched from this source.
-    pub(super) async fn recall(&self, source: &Source) -> Option<Documents> {
-        let vault = self.vault.upgrade()?;
-        let mut tx = vault.barrier.begin();
-        let kept = tx.view(self.mount).get::<Documents>(ROW).await;
-        match kept {
-            Ok(kept) => kept.filter(|kept| kept.source == *source),
-            Err(error) => {
-                tracing::warn!(%error, "what an issuer published cannot be read: it is asked again");
-                None
-            }
-        }
+    if let Err(fault) = aside.keep(documents).await {
+        tracing::warn!(%fault, "what an issuer published is known until the next restart only");
     }
+}
 
-    /// Keeps the documents, unless the mount has another source by now.
-    pub(super) async fn keep(&self, documents: &Documents) {
-        let is_given = matches!(documents.source, Source::Keys(_));
-        let Some(vault) = self.vault.upgrade().filter(|_| !is_given) else {
-            return;
-        };
-        let kept = committed!(vault, |tx| {
-            let mut view = tx.view(self.mount);
-            let config: Option<Config> = view.get(CONFIG).await?;
-            if config.is_some_and(|config| config.source == documents.source) {
-                view.put(ROW, documents).await?;
-            }
-            Ok::<_, Fault>(())
-        });
-        if let Err(fault) = kept {
-            tracing::warn!(%fault, "what an issuer published is known until the next restart only");
+impl Keep for Documents {
+    /// Unless the mount has another source by now.
+    async fn keep(&self, view: &mut View<'_>) -> Result<(), Fault> {
+        let config: Option<Config> = view.get(CONFIG).await?;
+        if config.is_some_and(|config| config.source == self.source) {
+            view.put(ROW, self).await?;
         }
+        Ok(())
     }
 }

@@ -55,14 +55,6 @@ async fn serve() -> (Arc<Served>, Config) {
     (served, config)
 }
 
-/// Of a server that keeps nothing.
-fn shelf() -> Shelf {
-    Shelf {
-        vault: std::sync::Weak::new(),
-        mount: 1,
-    }
-}
-
 struct Bed {
     served: Arc<Served>,
     config: Config,
@@ -93,7 +85,7 @@ impl Bed {
     async fn at(&self, second: i64) -> Result<Arc<Published>, Failure> {
         let now = Timestamp::from_second(second).unwrap();
         self.issuers
-            .published(&self.outbound, &shelf(), &self.config, now)
+            .published(&self.outbound, &Aside::sealed(1), &self.config, now)
             .await
     }
 
@@ -103,7 +95,14 @@ impl Bed {
         let all = &Algorithm::ALL;
         let outcome = self
             .issuers
-            .verify(&self.outbound, &shelf(), &self.config, &token, all, now)
+            .verify(
+                &self.outbound,
+                &Aside::sealed(1),
+                &self.config,
+                &token,
+                all,
+                now,
+            )
             .await;
         assert!(outcome.is_err_and(|why| why.contains("no known key")));
     }
