@@ -1,5 +1,7 @@
 //! `sys/leaked`: a found token is revoked, whoever hands it in, and nobody learns whether it was one.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use vault_crypto::checksum_ok;
 use vault_tests::{Answer, Vault, Vaultctl};
@@ -72,6 +74,27 @@ fn a_found_token_is_revoked_with_its_children_and_the_answer_tells_nothing() {
     assert_eq!(audit.iter().filter(of_it).count(), 3);
     let text = serde_json::to_string(&audit).unwrap();
     assert!(!text.contains(&parent));
+}
+
+/// An oracle by the clock: what is revoked takes longer than what is not known.
+#[test]
+fn an_answer_is_as_late_for_a_token_as_for_anything_else() {
+    let vault = durable();
+    let quickest = |tokens: Vec<String>| {
+        let took = tokens.iter().map(|token| {
+            let start = Instant::now();
+            report(&vault, token).expect(204);
+            start.elapsed()
+        });
+        took.min().unwrap()
+    };
+    let known = || token(&vault, json!({"policies": ["default"]}));
+    let known = quickest((0..5).map(|_| known()).collect());
+    let unknown = quickest((0..5).map(|number| format!("hvs.{number}")).collect());
+    let beat = Duration::from_millis(100);
+    assert!(known >= beat && unknown >= beat, "{known:?} {unknown:?}");
+    let between = known.abs_diff(unknown);
+    assert!(between < beat / 2, "{known:?} {unknown:?}");
 }
 
 #[test]

@@ -41,7 +41,9 @@ pub async fn carry_out(
                 revoke(vault, &id, Children::Orphan).await?;
             }
         }
-        Some(After::Leaked(id)) => leak::carry_out(vault, &id).await?,
+        Some(After::Leaked { id, asked }) => {
+            leak::carry_out(core, vault, id.as_deref(), asked).await?;
+        }
         Some(After::EndLeases { ending, wait }) => match wait {
             true => lease::end(vault, &ending).await?,
             false => drop(tokio::spawn(lease::end_later(

@@ -1,12 +1,13 @@
 //! `sys/leaked`: whoever finds a token hands it in, and it is worth nothing any more.
 //!
-//! Promises: needs no token, answers the same whether the token was one of ours or not, and a token
-//! that was is revoked with all that hangs off it before the answer leaves. Batch tokens, of which
+//! Promises: needs no token, answers the same and as late whether the token was one of ours or not, and
+//! a token that was is revoked with all that hangs off it before the answer leaves. Batch tokens, of which
 //! nothing is stored otherwise, are remembered as leaked until they would have ended.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ const FOLDER: &str = "leaked";
 pub const LEAKED: &str = "leaked";
 /// An address may hand in this many at once, and one more each second.
 const BURST: u32 = 60;
+/// Answers leave when a whole number of these has passed. To revoke a token takes less, unless much
+/// hangs off it.
+const BEAT: Duration = Duration::from_millis(100);
 /// Days for which it is remembered what was handed in.
 const REMEMBERED: i64 = 90;
 
@@ -78,8 +82,15 @@ pub fn admit(core: &Core, ctx: &Ctx<'_>) -> Result<(), Fault> {
 
 pub async fn report(vault: &Unsealed, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     let secret = ctx.body().required("token")?;
+    let answer = |id| Reply {
+        after: Some(After::Leaked {
+            id,
+            asked: ctx.now(),
+        }),
+        ..Reply::none()
+    };
     let Some((id, token)) = vault.tokens.find(&vault.barrier, secret.trim()).await? else {
-        return Ok(Reply::none());
+        return Ok(answer(None));
     };
     let leak = Leak {
         reported: ctx.now(),
@@ -96,14 +107,28 @@ pub async fn report(vault: &Unsealed, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Repl
         display_name = leak.display_name,
         "a leaked token was handed in: revoking it"
     );
-    Ok(Reply {
-        after: Some(After::Leaked(id)),
-        ..Reply::none()
-    })
+    Ok(answer(Some(id)))
 }
 
-/// After the commit. A batch token has no row: that it is remembered is all there is to do.
-pub async fn carry_out(vault: &Unsealed, id: &str) -> Result<(), Fault> {
+/// After the commit. The answer leaves on a beat that the token has no part in.
+pub async fn carry_out(
+    core: &Core,
+    vault: &Unsealed,
+    id: Option<&str>,
+    asked: Timestamp,
+) -> Result<(), Fault> {
+    if let Some(id) = id {
+        void(vault, id).await?;
+    }
+    let passed = (core.clock)().duration_since(asked).unsigned_abs();
+    let beats = passed.as_millis() / BEAT.as_millis() + 1;
+    let until = BEAT.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX));
+    tokio::time::sleep(until.saturating_sub(passed)).await;
+    Ok(())
+}
+
+/// A batch token has no row: that it is remembered is all there is to do.
+async fn void(vault: &Unsealed, id: &str) -> Result<(), Fault> {
     vault.tokens.batch.leaked.rcu(|leaked| {
         let mut leaked = HashSet::clone(leaked);
         leaked.insert(id.to_owned());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -53,8 +54,11 @@ pub enum After {
     Revoke(Vec<String>),
     /// The same, but their children live on as orphans.
     RevokeOrphan(Vec<String>),
-    /// A token was handed in as leaked.
-    Leaked(String),
+    /// A token was handed in as leaked: its id, if it is one of ours.
+    Leaked {
+        id: Option<String>,
+        asked: Timestamp,
+    },
     /// Revoke all leases below a path, and answer before or after.
     EndLeases {
         ending: Ending,

@@ -16,6 +16,8 @@ enum Rest {
     Run(fn(u8) -> bool, std::ops::RangeInclusive<usize>),
     /// The head of a PEM block that holds a private key, and some of the key.
     PrivateKey,
+    /// GitHub's: 36 characters of which the last six are a checksum, or more without one, up to so many.
+    GitHub(usize),
     /// Ours: with a checksum. Vault's own have other lengths.
     Service,
     Batch,
@@ -34,16 +36,24 @@ const fn run(
     }
 }
 
+const fn github(prefix: &'static str, longest: usize) -> Shape {
+    Shape {
+        name: "GitHub token",
+        prefix,
+        rest: Rest::GitHub(longest),
+    }
+}
+
 const MANY: usize = 400;
 
 pub(super) const SHAPES: &[Shape] = &[
     run("AWS access key", "AKIA", upper, 16..=16),
     run("AWS temporary access key", "ASIA", upper, 16..=16),
-    run("GitHub token", "ghp_", alnum, 36..=36),
-    run("GitHub token", "gho_", alnum, 36..=36),
-    run("GitHub token", "ghu_", alnum, 36..=36),
-    run("GitHub token", "ghs_", alnum, 36..=36),
-    run("GitHub token", "ghr_", alnum, 36..=76),
+    github("ghp_", 36),
+    github("gho_", 36),
+    github("ghu_", 36),
+    github("ghs_", 36),
+    github("ghr_", 76),
     run("GitHub token", "github_pat_", word, 82..=82),
     run("GitLab token", "glpat-", dashed, 20..=MANY),
     run("GitLab token", "glrt-", dashed, 20..=MANY),
@@ -94,6 +104,11 @@ impl Shape {
                 lengths.contains(&end) && !rest[..end].ends_with(b"EXAMPLE") && varied(&rest[..end])
             }
             Rest::PrivateKey => private_key(rest),
+            // Without the prefix, and otherwise as ours: CRC-32 in base 62.
+            Rest::GitHub(longest) => match run_of(rest, alnum, MANY) {
+                36 => sum_fits(&rest[..36]),
+                end => (37..=*longest).contains(&end) && varied(&rest[..end]),
+            },
             Rest::Service => {
                 let end = run_of(rest, dashed, 1000);
                 match end {
@@ -176,7 +191,13 @@ mod tests {
         let text = |prefix: &str, length| format!("x = \"{prefix}{}\"", random(length));
         let key = random(16).to_ascii_uppercase();
         assert_eq!(found(&format!("id: AKIA{key};")), ["AWS access key"]);
-        assert_eq!(found(&text("ghp_", 36)), ["GitHub token"]);
+        let sum = checked(random(30));
+        for prefix in ["ghp_", "gho_", "ghu_", "ghs_", "ghr_"] {
+            let token = format!("x = \"{prefix}{}\"", sum.expose());
+            assert_eq!(found(&token), ["GitHub token"]);
+            assert_eq!(found(&text(prefix, 36)), NONE);
+        }
+        assert_eq!(found(&text("ghr_", 76)), ["GitHub token"]);
         assert_eq!(found(&text("github_pat_", 82)), ["GitHub token"]);
         assert_eq!(found(&text("glpat-", 20)), ["GitLab token"]);
         assert_eq!(found(&text("xoxb-", 40)), ["Slack token"]);
@@ -185,6 +206,7 @@ mod tests {
             "AKIAIOSFODNN7EXAMPLE".to_owned(),
             format!("AKIA{key}0"),
             text("ghp_", 35),
+            text("ghs_", 37),
             text("sk_test_", 24),
             text("task_live_", 24),
             format!("ghp_{}", "x".repeat(36)),
