@@ -16,7 +16,7 @@ use crate::outbound::Outbound;
 
 /// What a method may use before its transaction.
 pub struct Outside<'a> {
-    pub(super) vault: &'a Arc<Unsealed>,
+    pub vault: &'a Arc<Unsealed>,
     pub slow: &'a Slow,
     pub lockouts: &'a Lockouts,
     pub random: &'a Arc<dyn Random>,
