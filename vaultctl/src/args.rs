@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::command::{
     audit, auth, bundle, check, ci, completion, doctor, encrypt, export, get, import, inject, kv,
     lease, lock, login, operator, policy, raw, receipt, render, run, scan, search, secrets, server,
-    ssh_agent, token, whoami, why,
+    ssh, ssh_agent, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -36,6 +36,7 @@ Access
   policy                   read write list delete fmt test (offline: --path)
   why REQUEST-ID           which rule refused it, and what would allow it
   ci                       setup (let the jobs of a project log in), explain (why not), ssh
+  ssh USER@HOST            log in with a certificate; sign, trust-host, sshd-config, fetch, check
   ssh-agent                an agent for one managed SSH key; ci ssh -- git clone … finds the key
   secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
@@ -202,6 +203,8 @@ pub(crate) enum Command {
     /// Let CI jobs log in with their identity tokens
     #[command(subcommand)]
     Ci(ci::Command),
+    /// Log in to a host with a certificate made for it, or: sign, trust-host, sshd-config, fetch, check
+    Ssh(Box<ssh::Args>),
     /// An agent for one managed SSH key: the server signs, or the key stays in memory
     SshAgent(Box<ssh_agent::Args>),
     /// Leases

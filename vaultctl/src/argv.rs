@@ -69,9 +69,9 @@ fn long_flags(tree: &clap::Command, found: &mut HashMap<String, bool>) {
 }
 
 /// Turns known `-flag`, `-flag=x` and `--switch=true` into what clap reads. Nothing after `--`
-/// is touched, and for `server` nothing at all: those words belong to `vaultd`.
+/// is touched, and for `server` and `ssh` nothing at all: those words belong to other programs.
 pub(crate) fn rewrite(argv: Vec<OsString>, tree: &clap::Command) -> Vec<OsString> {
-    if argv.get(1).is_some_and(|a| a == "server") {
+    if argv.get(1).is_some_and(|a| a == "server" || a == "ssh") {
         return argv;
     }
     let mut flags = HashMap::from([("help".to_owned(), false), ("version".to_owned(), false)]);

@@ -28,6 +28,7 @@ pub(crate) mod scan;
 pub(crate) mod search;
 pub(crate) mod secrets;
 pub(crate) mod server;
+pub(crate) mod ssh;
 pub(crate) mod ssh_agent;
 pub(crate) mod status;
 pub(crate) mod token;
@@ -83,6 +84,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
             operator::run(&session, &output(globals, face)?, command).await
         }
         Command::Audit(command) => audit::run(&session, &output(globals, face)?, command).await,
+        Command::Ssh(args) => ssh::run(&session, &output(globals, face)?, *args).await,
         Command::Completion(args) => completion::completion(&args),
         Command::Man(args) => completion::man(&args),
         Command::Version => output(globals, face)?.line(&face.version_line()),

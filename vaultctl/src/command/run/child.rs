@@ -47,6 +47,17 @@ pub(crate) fn ended(status: std::io::Result<ExitStatus>) -> Failure {
     Failure::Silent(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
+/// Until it ends; signals for this process are its own.
+pub(crate) async fn wait(child: &mut Child, signals: &mut Signals) -> Failure {
+    loop {
+        let number = tokio::select! {
+            status = child.wait() => return ended(status),
+            number = signals.next(true) => number,
+        };
+        send(child, number);
+    }
+}
+
 /// What a signal before the start of the command ends with.
 pub(crate) fn interrupted(number: Signal) -> Failure {
     Failure::Silent(u8::try_from(128 + number.as_raw()).unwrap_or(1))

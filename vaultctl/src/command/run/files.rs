@@ -56,7 +56,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Writes the files, each under its name; the paths in their order.
-    pub(super) fn with(files: &[(String, String)]) -> Outcome<(Folder, Vec<PathBuf>)> {
+    pub(crate) fn with(files: &[(String, String)]) -> Outcome<(Folder, Vec<PathBuf>)> {
         let path = create(places().filter(|place| in_memory(place)));
         let folder = Folder::at(path.ok_or_else(|| {
             local(
