@@ -7,6 +7,7 @@
 //! ```
 
 pub mod certificates;
+pub mod forge;
 pub mod http;
 pub mod issuer;
 pub mod process;

@@ -9,7 +9,7 @@ use super::mount::Mount;
 use super::retry::committed;
 use super::system;
 use super::unsealed::Unsealed;
-use super::{Core, dispatch, expiry, locked};
+use super::{Core, dispatch, errands, expiry, locked};
 
 const JOURNAL_TICK: Duration = Duration::from_millis(250);
 const TIDY_TICK: Duration = Duration::from_secs(30);
@@ -22,6 +22,7 @@ pub fn start(core: &Arc<Core>, verify_every: Duration) {
     tokio::spawn(expiry::run(Arc::clone(core)));
     tokio::spawn(trim_journal(Arc::clone(core)));
     tokio::spawn(tidy(Arc::clone(core)));
+    tokio::spawn(errands::run(Arc::clone(core)));
     tokio::spawn(verify(Arc::clone(core), verify_every));
 }
 

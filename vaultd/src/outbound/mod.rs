@@ -105,6 +105,13 @@ impl Request {
         }
     }
 
+    pub fn delete(url: Url) -> Request {
+        Request {
+            method: Method::DELETE,
+            ..Request::get(url)
+        }
+    }
+
     /// The type of the answer, if it is not JSON.
     #[must_use]
     pub fn accept(self, accept: &'static str) -> Request {

@@ -10,7 +10,7 @@ use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
 use crate::core::mount::{Kind, Mount};
 use crate::core::slow::Outside;
-use crate::engine::{kv2, sshca, transit};
+use crate::engine::{kv2, sshca, sshkeys, transit};
 
 /// What the method that issued a token asks others before it is renewed.
 pub async fn ask_again(
@@ -79,6 +79,7 @@ pub async fn remind(mount: &Mount, about: &str, now: Timestamp, tx: &mut Tx) -> 
     match mount.kind {
         Kind::Kv2 => kv2::due(&mut tx.view(mount.number), about, now).await,
         Kind::SshCa => sshca::due(&mut tx.view(mount.number), about, now).await,
+        Kind::SshKeys => sshkeys::remind(about, now, &mut tx.view(mount.number)).await,
         _ => Ok(()),
     }
 }

@@ -9,7 +9,9 @@ use vault_crypto::{Random, random_base62};
 use vault_ssh::{Key as PublicKey, KeyKind, PrivateKey};
 
 use super::name::Name;
+use super::rotation::Rotation;
 use super::settings::Settings;
+use super::target::Target;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -20,6 +22,13 @@ pub(super) const FOLDER: &str = "keys";
 
 pub(super) fn row(name: &Name) -> String {
     format!("{FOLDER}/{}", name.as_str())
+}
+
+/// Keys that have work to do.
+pub(super) const BUSY: &str = "busy";
+
+pub(super) fn busy_row(name: &Name) -> String {
+    format!("{BUSY}/{}", name.as_str())
 }
 
 fn private_row(name: &Name, version: u64) -> String {
@@ -115,7 +124,7 @@ impl Pair {
         Pair::of(&key)
     }
 
-    fn of(key: &PrivateKey) -> Result<Pair, Fault> {
+    pub(super) fn of(key: &PrivateKey) -> Result<Pair, Fault> {
         let private = key
             .to_pkcs8()
             .map_err(|_| Fault::Internal("the library writes no key"))?;
@@ -141,7 +150,13 @@ pub(super) struct Key {
     /// The newest number that a version ever had.
     pub last: u64,
     pub versions: BTreeMap<u64, Version>,
+    pub targets: BTreeMap<String, Target>,
+    pub rotation: Option<Rotation>,
+    pub rotates_at: Option<Timestamp>,
     pub retired: bool,
+    /// `rotates_at` is new, and wants its reminder.
+    #[serde(skip)]
+    pub planned: bool,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -170,7 +185,11 @@ impl Key {
             current: 0,
             last: 0,
             versions: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            rotation: None,
+            rotates_at: None,
             retired: false,
+            planned: false,
         }
     }
 
@@ -185,7 +204,21 @@ impl Key {
         Ok((name, key))
     }
 
+    /// With the mark that it has work to do, and the reminder of its next rotation.
     pub(super) async fn store(&self, view: &mut View<'_>, name: &Name) -> Result<(), Fault> {
+        let busy = busy_row(name);
+        match (self.is_busy(), view.exists(&busy).await?) {
+            (true, false) => view.put(&busy, &true).await?,
+            (false, true) => view.delete(&busy).await?,
+            _ => {}
+        }
+        let version = self.versions.get(&self.current).filter(|_| self.planned);
+        if let (Some(at), Some(version)) = (self.rotates_at, version) {
+            let id = vault_crypto::sha256(version.marker.as_bytes());
+            let mut short = [0; 16];
+            short.copy_from_slice(&id[..16]);
+            view.put_due(at, &short, name.as_str()).await?;
+        }
         Ok(view.put(&row(name), self).await?)
     }
 

@@ -3,7 +3,7 @@
 use super::key::{FOLDER, Key, KeyType, Pair};
 use super::name::{self, Name};
 use super::settings::{self, Settings};
-use super::{readers, show};
+use super::{readers, show, token};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -17,6 +17,8 @@ pub enum Prepared {
     Nothing,
     /// A pair for a key that was not there.
     Pair(Pair),
+    /// A token that a forge gave.
+    Token(token::Given),
 }
 
 pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -71,6 +73,7 @@ pub(super) async fn write(
     }
     if let Some(period) = body.seconds("rotation_period")? {
         key.rotation_period = Some(settings::rotation_period(period)?);
+        key.plan(&Settings::load(view).await?, ctx.now());
     }
     if let Some(grace) = body.seconds("grace")? {
         key.grace = Some(grace);
@@ -98,6 +101,9 @@ pub(super) async fn write(
         }
         (None, false) => {}
     }
+    if is_new {
+        key.plan(&Settings::load(view).await?, ctx.now());
+    }
     key.store(view, &name).await?;
     if is_new {
         view.announce(&super::key::row(&name), "created", key.current);
@@ -110,11 +116,17 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     let Some(mut key) = Key::find(view, &name).await? else {
         return Ok(Reply::none());
     };
+    if !key.targets.is_empty() {
+        return Err(Fault::invalid(
+            "the key has targets: retire it first, or delete them, so that nobody accepts it any more",
+        ));
+    }
     let versions: Vec<u64> = key.versions.keys().copied().collect();
     for version in versions {
         key.drop_version(version, &name, view).await?;
     }
     readers::forget(view, &name).await?;
+    view.delete(&super::key::busy_row(&name)).await?;
     view.delete(&super::key::row(&name)).await?;
     view.announce(&super::key::row(&name), "deleted", key.last);
     Ok(Reply::none())

@@ -7,20 +7,36 @@
 //! it is taken, so that a rotation goes on where a stop left it. Does not promise: that a key which was
 //! read is forgotten by who read it.
 
+mod authorized_keys;
 mod creds;
+mod errand;
+mod forge;
+mod handshake;
 mod key;
 mod keys;
 mod known_hosts;
+mod lines;
 mod lookup;
 mod name;
+mod orders;
+mod place;
 mod readers;
+mod rotation;
 mod routes;
+mod servers;
 mod settings;
 mod show;
 mod sign;
+mod status;
+mod target;
+mod targets;
+mod token;
+mod work;
 
+pub use errand::{Done, Errand, Means};
 pub use keys::Prepared;
 pub use routes::{Call, ROWS};
+pub use work::{due, remind, settle};
 
 use crate::barrier::View;
 use crate::core::context::Ctx;
@@ -37,6 +53,7 @@ pub async fn prepare(
 ) -> Result<Prepared, Fault> {
     match call {
         Call::WriteKey => keys::prepare(ctx, view, outside).await,
+        Call::ForgeToken => token::ask(ctx, view, outside).await.map(Prepared::Token),
         _ => Ok(Prepared::Nothing),
     }
 }
@@ -55,6 +72,29 @@ pub async fn run(
         Call::WriteKey => keys::write(ctx, prepared, view).await,
         Call::ReadKey => keys::read(ctx, view).await,
         Call::DeleteKey => keys::delete(ctx, view).await,
+        Call::ListForges => forge::list(ctx, view).await,
+        Call::WriteForge => forge::write(ctx, view).await,
+        Call::ReadForge => forge::read(ctx, view).await,
+        Call::DeleteForge => forge::delete(ctx, view).await,
+        Call::ForgeToken => match prepared {
+            Prepared::Token(given) => Ok(token::show(given)),
+            _ => Err(Fault::Internal("nothing was prepared")),
+        },
+        Call::ListServers => servers::list(ctx, view).await,
+        Call::WriteServer => servers::write(ctx, view).await,
+        Call::ReadServer => servers::read(ctx, view).await,
+        Call::DeleteServer => servers::delete(ctx, view).await,
+        Call::ListTargets => targets::list(ctx, view).await,
+        Call::WriteTarget => targets::write(ctx, view).await,
+        Call::ReadTarget => targets::read(ctx, view).await,
+        Call::DeleteTarget => targets::delete(ctx, view).await,
+        Call::Rotate => orders::rotate(ctx, view).await,
+        Call::Rollback => orders::rollback(ctx, view).await,
+        Call::Verify => orders::verify(ctx, view).await,
+        Call::Retire => orders::retire(ctx, view).await,
+        Call::Status => status::read(ctx, view).await,
+        Call::Board => status::board(ctx, view).await,
+        Call::Lines => lines::read(ctx, view).await,
         Call::Public => creds::public(ctx, view).await,
         Call::Creds => creds::private(ctx, view).await,
         Call::Sign => sign::sign(ctx, view).await,

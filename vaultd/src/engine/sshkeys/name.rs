@@ -1,4 +1,4 @@
-//! Names of keys and hosts.
+//! Names of keys, forges, servers and targets; hosts, accounts and repositories.
 
 use crate::core::fault::Fault;
 
@@ -75,6 +75,53 @@ pub(super) fn domains(host: &str) -> impl Iterator<Item = String> {
     let dots = host.match_indices('.').map(|(at, _)| at);
     dots.filter(|_| !host.contains(['[', ':']))
         .map(|at| format!("*{}", &host[at..]))
+}
+
+/// The name of a host at a port.
+pub(super) fn at_port(address: &str, port: u16) -> String {
+    match port {
+        22 => address.to_ascii_lowercase(),
+        _ => format!("[{}]:{port}", address.to_ascii_lowercase()),
+    }
+}
+
+/// An account on a server (as `useradd` allows it).
+pub(super) fn account(text: &str) -> Result<String, Fault> {
+    let first = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let inner = |byte: u8| first(byte) || byte == b'-' || byte == b'.';
+    let bytes = text.as_bytes();
+    let fits = bytes.first().is_some_and(|byte| first(*byte)) && bytes.iter().all(|b| inner(*b));
+    match fits && bytes.len() <= 32 {
+        true => Ok(text.to_owned()),
+        false => Err(Fault::invalid(
+            "invalid user: use 1 to 32 letters, digits, '_', '-' or '.'",
+        )),
+    }
+}
+
+/// A host of known_hosts as an address and a port.
+pub(super) fn address_of(host: &str) -> (&str, u16) {
+    let parts = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]:"));
+    match parts {
+        Some((address, port)) => (address, port.parse().unwrap_or(22)),
+        None => (host, 22),
+    }
+}
+
+/// `owner/name`, with more owners at GitLab.
+pub(super) fn repository(text: &str) -> Result<String, Fault> {
+    let text = text.trim_end_matches(".git");
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let part =
+        |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && part.bytes().all(inner);
+    match text.contains('/') && text.split('/').all(part) && text.len() <= 300 {
+        true => Ok(text.to_owned()),
+        false => Err(Fault::invalid(
+            "invalid repository: expected OWNER/NAME as in its address at the forge",
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,26 @@ pub enum Call {
     WriteKey,
     ReadKey,
     DeleteKey,
+    ListForges,
+    WriteForge,
+    ReadForge,
+    DeleteForge,
+    ForgeToken,
+    ListServers,
+    WriteServer,
+    ReadServer,
+    DeleteServer,
+    ListTargets,
+    WriteTarget,
+    ReadTarget,
+    DeleteTarget,
+    Rotate,
+    Rollback,
+    Verify,
+    Retire,
+    Status,
+    Board,
+    Lines,
     Public,
     Creds,
     Sign,
@@ -25,6 +45,10 @@ pub enum Call {
 
 const CONFIG: &str = "key_type rotation_period grace linger";
 const KEY: &str = "key_type comment rotation_period grace private_key";
+const FORGE: &str =
+    "type url token app_id installation_id private_key ca_cert ssh_host ssh_port ssh_user";
+const SERVER: &str = "address port user key path";
+const TARGET: &str = "forge repository read_only server user path host options";
 
 /// Every operation.
 #[rustfmt::skip]
@@ -35,6 +59,26 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Write, "keys/{name}", Call::WriteKey, KEY, "Make a key, take one over, or change what is set of it.").creates(),
     Row::new(Verb::Read, "keys/{name}", Call::ReadKey, "", "Read a key: its public halves, targets and rotation."),
     Row::new(Verb::Delete, "keys/{name}", Call::DeleteKey, "", "Delete a key that has no targets."),
+    Row::new(Verb::List, "forges", Call::ListForges, "after limit", "List the forges."),
+    Row::new(Verb::Write, "forges/{name}", Call::WriteForge, FORGE, "Say where a forge is, and with what vaultd asks it."),
+    Row::new(Verb::Read, "forges/{name}", Call::ReadForge, "", "Read what is set of a forge; no credential."),
+    Row::new(Verb::Delete, "forges/{name}", Call::DeleteForge, "", "Forget a forge."),
+    Row::new(Verb::Write, "forges/{name}/token", Call::ForgeToken, "repository permissions", "A token of a GitHub App for one repository."),
+    Row::new(Verb::List, "servers", Call::ListServers, "after limit", "List the servers."),
+    Row::new(Verb::Write, "servers/{name}", Call::WriteServer, SERVER, "Say where a server is, and how vaultd logs in there."),
+    Row::new(Verb::Read, "servers/{name}", Call::ReadServer, "", "Read what is set of a server."),
+    Row::new(Verb::Delete, "servers/{name}", Call::DeleteServer, "", "Forget a server."),
+    Row::new(Verb::List, "keys/{name}/targets", Call::ListTargets, "after limit", "List the targets of a key."),
+    Row::new(Verb::Write, "keys/{name}/targets/{id}", Call::WriteTarget, TARGET, "Put a key to a repository or an account."),
+    Row::new(Verb::Read, "keys/{name}/targets/{id}", Call::ReadTarget, "", "Read a target, and how it stands."),
+    Row::new(Verb::Delete, "keys/{name}/targets/{id}", Call::DeleteTarget, "force", "Take a key away from a target."),
+    Row::new(Verb::Write, "keys/{name}/rotate", Call::Rotate, "emergency", "Bring a new version to every target, then take the old one away."),
+    Row::new(Verb::Write, "keys/{name}/rollback", Call::Rollback, "", "Go back to the version from before."),
+    Row::new(Verb::Write, "keys/{name}/verify", Call::Verify, "", "Log in at every target once more."),
+    Row::new(Verb::Write, "keys/{name}/retire", Call::Retire, "", "Take a key away from every target, for good."),
+    Row::new(Verb::Read, "keys/{name}/status", Call::Status, "", "How a key stands at every target, and who reads it."),
+    Row::new(Verb::Read, "board", Call::Board, "after limit", "Every key: where it is used, by whom, when it rotates."),
+    Row::new(Verb::Read, "authorized-keys", Call::Lines, "host user", "Lines for a host's AuthorizedKeysCommand."),
     Row::new(Verb::Read, "public/{name}", Call::Public, "version", "The public half."),
     Row::new(Verb::Read, "creds/{name}", Call::Creds, "format version", "The private half; who reads it is remembered."),
     Row::new(Verb::Write, "sign/{name}", Call::Sign, "data flags host_key host_signature", "Sign one login with the key, in place of an agent."),

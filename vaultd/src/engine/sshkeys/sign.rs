@@ -8,10 +8,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use vault_ssh::Key as PublicKey;
 use vault_ssh::agent::{Binding, Connection, SignRequest, Userauth};
 
+use super::forge::Forge;
 use super::key::{self, Key};
-use super::readers;
+use super::place::Place;
+use super::servers::Server;
+use super::{known_hosts, readers};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -30,7 +34,7 @@ pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
              of the key; RSA keys sign with rsa-sha2-256 or rsa-sha2-512",
         )
     })?;
-    check(ctx, &login, &data)?;
+    let connection = check(ctx, &login, &data)?;
     let mut found = None;
     for (number, version) in &key.versions {
         if version.key()?.blob() == login.key {
@@ -42,6 +46,7 @@ pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
             "data asks for another key, or for a version that is gone: offer the current public key",
         )
     })?;
+    check_host(&key, &login, &connection, view).await?;
     let private = key::private(view, &name, number).await?;
     let signature = private
         .sign_as(login.signing_algorithm(), &data)
@@ -54,7 +59,7 @@ pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 }
 
 /// What an agent checks of its client, once more.
-fn check(ctx: &Ctx<'_>, login: &Userauth, data: &[u8]) -> Result<(), Fault> {
+fn check(ctx: &Ctx<'_>, login: &Userauth, data: &[u8]) -> Result<Connection, Fault> {
     let body = ctx.body();
     let mut connection = Connection::default();
     if let Some(host_key) = body.string("host_key")? {
@@ -82,9 +87,64 @@ fn check(ctx: &Ctx<'_>, login: &Userauth, data: &[u8]) -> Result<(), Fault> {
     };
     let flags = login.flags();
     match agrees && connection.login(&wish(flags)).is_ok() {
-        true => Ok(()),
+        true => Ok(connection),
         false => Err(Fault::invalid(
             "flags ask for another algorithm than data, or data is for another host than host_key",
         )),
     }
+}
+
+/// A client that says which host it talks to has to talk to one of the key's targets, as far as their
+/// host keys are pinned.
+async fn check_host(
+    key: &Key,
+    login: &Userauth,
+    connection: &Connection,
+    view: &mut View<'_>,
+) -> Result<(), Fault> {
+    let pinned = pinned(key, view).await?;
+    let is_one = match (connection.host(), &login.host_key) {
+        (Some(host), _) => host.is_one_of(&pinned),
+        (None, Some(blob)) => pinned.iter().any(|key| key.blob() == *blob),
+        (None, None) => true,
+    };
+    match pinned.is_empty() || is_one {
+        true => Ok(()),
+        false => Err(Fault::Forbidden(
+            "the login is to a host that is no target of the key: its host key is not among those \
+             that are pinned"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Keys of the hosts of all targets, and of who signs for them.
+async fn pinned(key: &Key, view: &mut View<'_>) -> Result<Vec<PublicKey>, Fault> {
+    let mut found = Vec::new();
+    for target in key.targets.values() {
+        let to = match &target.place {
+            Place::Repository { forge, .. } => {
+                let forge = Forge::find(view, forge).await?;
+                forge.map(|forge| forge.destination().host())
+            }
+            Place::Server { server, user, .. } => {
+                let server = Server::find(view, server).await?;
+                server.map(|server| server.destination(user).host())
+            }
+            Place::Command { host, .. } => Some(host.clone()),
+        };
+        if let Some(host) = to {
+            let lines = known_hosts::lines(view, &host).await?;
+            let keys = lines.iter().filter_map(|line| key_of(line));
+            found.extend(keys);
+        }
+    }
+    Ok(found)
+}
+
+/// Of a line of known_hosts: what follows the host.
+fn key_of(line: &str) -> Option<PublicKey> {
+    let line = line.strip_prefix("@cert-authority ").unwrap_or(line);
+    let (_, key) = line.split_once(' ')?;
+    PublicKey::from_line(key).ok()
 }

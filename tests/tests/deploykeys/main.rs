@@ -1,0 +1,5 @@
+//! Keys that rotate without an outage: vaultd, OpenSSH's server and client, git, and the APIs of forges.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod forges;
+mod site;

@@ -1,0 +1,184 @@
+//! The engine's work between requests: which errands are due, and what is stored of each.
+
+use jiff::Timestamp;
+use vault_crypto::Random;
+
+use super::errand::{self, Done, Errand, Task};
+use super::key::{self, BUSY, Key};
+use super::name::Name;
+use super::readers::Readers;
+use super::rotation::{News, Rotation, Stage, Waiting};
+use super::settings::Settings;
+use super::target::Step;
+use crate::barrier::View;
+use crate::core::fault::Fault;
+
+/// What can be done now. The view's transaction is not to be committed.
+pub async fn due(now: Timestamp, view: &mut View<'_>) -> Result<Vec<Errand>, Fault> {
+    let mut errands = Vec::new();
+    for name in view.list(BUSY).await? {
+        let name = Name::parse(&name)?;
+        let Some(mut key) = Key::find(view, &name).await? else {
+            continue;
+        };
+        let lanes = vec![name.as_str().to_owned()];
+        if key
+            .rotation
+            .as_ref()
+            .is_some_and(|r| r.stage == Stage::Planned)
+        {
+            errands.push(Errand {
+                key: name.clone(),
+                task: Task::Generate(key.key_type),
+                lanes: lanes.clone(),
+            });
+        }
+        errands.extend(errand::of_key(&name, &key, now, view).await?);
+        if key
+            .rotation
+            .as_ref()
+            .is_some_and(|r| r.stage == Stage::Draining)
+        {
+            let (news, _) = moved(&mut key, &name, now, view).await?;
+            let is_over =
+                !news.is_empty() || key.rotation.is_some_and(|r| r.stage != Stage::Draining);
+            if is_over {
+                let task = Task::Advance;
+                errands.push(Errand {
+                    key: name,
+                    task,
+                    lanes,
+                });
+            }
+        }
+    }
+    Ok(errands)
+}
+
+async fn moved(
+    key: &mut Key,
+    name: &Name,
+    now: Timestamp,
+    view: &mut View<'_>,
+) -> Result<(News, Vec<u64>), Fault> {
+    let (readers, settings) = (
+        Readers::load(view, name).await?,
+        Settings::load(view).await?,
+    );
+    Ok(key.advance(&Waiting {
+        readers: &readers,
+        settings: &settings,
+        now,
+    }))
+}
+
+/// Moves a key on as far as it goes, and stores it.
+pub(super) async fn advance(
+    key: &mut Key,
+    name: &Name,
+    now: Timestamp,
+    view: &mut View<'_>,
+) -> Result<(), Fault> {
+    let (news, dropped) = moved(key, name, now, view).await?;
+    for version in dropped {
+        key.drop_version(version, name, view).await?;
+    }
+    for (word, version) in news {
+        view.announce(&key::row(name), word, version);
+    }
+    key.store(view, name).await
+}
+
+/// Stores what came of an errand; nothing if the key has gone another way meanwhile.
+pub async fn settle(
+    errand: &Errand,
+    done: &Done,
+    now: Timestamp,
+    random: &dyn Random,
+    view: &mut View<'_>,
+) -> Result<(), Fault> {
+    let name = &errand.key;
+    let Some(mut key) = Key::find(view, name).await? else {
+        return Ok(());
+    };
+    match (&errand.task, done) {
+        (Task::Generate(_), Done::Pair(pair)) => {
+            let Some(rotation) = key.rotation.clone() else {
+                return Ok(());
+            };
+            if rotation.stage != Stage::Planned {
+                return Ok(());
+            }
+            let new = key.add_version(pair, name, now, random, view).await?;
+            key.want(new, now);
+            key.rotation = Some(Rotation {
+                new,
+                stage: Stage::Publishing,
+                ..rotation
+            });
+        }
+        (
+            Task::At {
+                target,
+                version,
+                step,
+                ..
+            },
+            Done::Step(outcome),
+        ) => {
+            let Some(found) = key.targets.get_mut(target) else {
+                return Ok(());
+            };
+            let Some(held) = found
+                .held
+                .get_mut(version)
+                .filter(|held| held.step == *step)
+            else {
+                return Ok(());
+            };
+            let path = format!("{}/targets/{target}", key::row(name));
+            match (outcome, step) {
+                (Err(trouble), _) => {
+                    if held.failed(trouble, now) {
+                        view.announce(&path, "failed", *version);
+                    }
+                }
+                (Ok(()), Step::Publish) => {
+                    held.turn(Step::Prove, now);
+                    view.announce(&path, "published", *version);
+                }
+                (Ok(()), Step::Prove | Step::Keep) => {
+                    held.turn(Step::Keep, now);
+                    held.proved = Some(now);
+                    view.announce(&path, "proved", *version);
+                }
+                (Ok(()), Step::Remove) => {
+                    held.turn(Step::Refuse, now);
+                    view.announce(&path, "removed", *version);
+                }
+                (Ok(()), Step::Refuse) => {
+                    found.held.remove(version);
+                    view.announce(&path, "refused", *version);
+                }
+            }
+        }
+        _ => {}
+    }
+    advance(&mut key, name, now, view).await
+}
+
+/// The time of a rotation has come.
+pub async fn remind(about: &str, now: Timestamp, view: &mut View<'_>) -> Result<(), Fault> {
+    let name = Name::parse(about)?;
+    let Some(mut key) = Key::find(view, &name).await? else {
+        return Ok(());
+    };
+    // Due times are rounded up to a millisecond.
+    let is_time = key.rotates_at.is_some_and(|at| at <= now);
+    if !is_time || key.rotation.is_some() || key.retired {
+        return Ok(());
+    }
+    key.rotation = Some(Rotation::planned(key.current, false, now));
+    view.announce(&key::row(&name), "rotating", key.current);
+    key.store(view, &name).await
+}
