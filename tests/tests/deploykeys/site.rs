@@ -40,6 +40,14 @@ impl Site {
         answer.expect(200).data().clone()
     }
 
+    #[track_caller]
+    pub fn delete(&self, path: &str) {
+        let answer = self
+            .vault
+            .root("DELETE", &format!("sshkeys/{path}"), json!(null));
+        assert!(answer.status < 300, "{path}: {}", answer.text);
+    }
+
     /// Knows the forge by its dialect's name, and its host key.
     pub fn know(&self, forge: &Forge) {
         self.write(&format!("forges/{}", forge.dialect.name()), forge.config());

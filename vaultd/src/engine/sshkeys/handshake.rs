@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,6 +96,8 @@ impl Folder {
     fn new() -> std::io::Result<Folder> {
         use std::os::unix::fs::DirBuilderExt;
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(sweep);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("vaultd-ssh-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
@@ -103,6 +105,23 @@ impl Folder {
         let _ = std::fs::remove_dir_all(&path);
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))
+    }
+}
+
+/// Removes what killed processes left. There is nothing secret in it.
+fn sweep() {
+    let Ok(found) = std::fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in found.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let parts = name.strip_prefix("vaultd-ssh-");
+        let pid = parts.and_then(|rest| rest.split('-').next()).unwrap_or("");
+        let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && !std::path::Path::new("/proc").join(pid).exists() {
+            // That of another user cannot be removed.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
