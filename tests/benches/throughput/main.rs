@@ -7,9 +7,10 @@
 //! them, so ratios travel between machines and absolute figures do not. A and B alternate in short
 //! rounds; figures are medians, ratios are medians of the ratios of neighbouring rounds.
 //!
-//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules ...]`.
+//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules|ssh ...]`.
 //! `VAULTD_BENCH_SECONDS` is the length of a round (default 2), `VAULTD_BENCH_BIN` another vaultd.
 
+mod certificates;
 mod claims;
 mod fixed;
 mod load;
@@ -76,6 +77,9 @@ async fn bench(time: Duration, args: &[String]) -> Result<()> {
     }
     if wanted("rules") {
         claims::rules(&vault, time).await?;
+    }
+    if wanted("ssh") {
+        certificates::certificates(&vault, time).await?;
     }
     if !wanted("writes") && !wanted("logins") {
         return Ok(());

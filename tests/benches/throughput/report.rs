@@ -29,6 +29,11 @@ impl Series {
         self.median(|round| round.p50)
     }
 
+    /// What the server's processor needs for one request.
+    pub fn cpu(&self) -> Duration {
+        self.median(|round| round.cpu)
+    }
+
     pub fn row(&self, name: &str, clients: usize) -> String {
         format!(
             "{name:<28}{clients:>7} {:>10.0} {:>10} {:>10} {:>16}",
