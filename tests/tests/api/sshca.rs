@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use vault_tests::sshd::keygen;
 use vault_tests::{Answer, Request, Vault};
@@ -345,6 +347,33 @@ fn weak_keys_and_sha1_are_refused() {
     );
     refused(
         &sign(&vault, "rsa", &own_key(), json!({})),
+        "allowed_user_key_lengths",
+    );
+}
+
+/// In software: what counts here is what the CA makes of the public half.
+#[test]
+fn keys_on_security_keys_are_signed_too() {
+    let vault = mounted();
+    role(&vault, "ops", json!({}));
+    let mut blob = Vec::new();
+    for part in [&b"sk-ssh-ed25519@openssh.com"[..], &[9; 32], b"ssh:"] {
+        blob.extend_from_slice(&u32::try_from(part.len()).unwrap().to_be_bytes());
+        blob.extend_from_slice(part);
+    }
+    let line = format!("sk-ssh-ed25519@openssh.com {}", STANDARD.encode(blob));
+    let text = shown(&signed(sign(&vault, "ops", &line, json!({}))));
+    assert!(
+        text.contains("sk-ssh-ed25519-cert-v01@openssh.com"),
+        "{text}"
+    );
+    role(
+        &vault,
+        "plain",
+        json!({"allowed_user_key_lengths": {"ed25519": 0}}),
+    );
+    refused(
+        &sign(&vault, "plain", &line, json!({})),
         "allowed_user_key_lengths",
     );
 }
