@@ -158,7 +158,7 @@ fn an_app_of_github_gives_tokens_for_one_repository() {
 #[test]
 fn credentials_of_forges_are_never_read_back() {
     let site = Site::new();
-    let forge = json!({"type": "gitlab", "token": "glpat-hunter2"});
+    let forge = json!({"type": "gitlab", "token": "glpat-hunter2\n"});
     let written = site.write("forges/lab", forge);
     let read = site.read("forges/lab");
     assert!(!format!("{written}{read}").contains("hunter2"));

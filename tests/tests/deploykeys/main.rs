@@ -4,6 +4,8 @@
 mod failures;
 mod fleet;
 mod forges;
+mod jobs;
 mod kills;
+mod records;
 mod servers;
 mod site;

@@ -71,6 +71,7 @@ fn a_rotation_on_a_server_leaves_every_other_line_as_it_is() {
         .root("GET", "sshkeys/creds/k", Value::Null)
         .expect(400);
     assert!(refused.errors().contains("retired"), "{}", refused.errors());
+    site.delete("keys/k");
 }
 
 /// Even the key that vaultd logs in with.
@@ -110,10 +111,13 @@ fn a_host_asks_for_its_lines() {
     let target = json!({"host": host, "user": "deploy", "options": "restrict"});
     site.write("keys/k/targets/ask", target);
     let served = || {
-        let found = lines(&host, "deploy");
-        let found: Vec<String> = serde_json::from_value(found).unwrap();
-        sshd.authorize(&(found.join("\n") + "\n"));
-        found.len()
+        let path = format!("authorized-keys?host={}&user=deploy", encoded(&host));
+        let text = site.read(&path)["authorized_keys"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        sshd.authorize(&text);
+        text.lines().count()
     };
     // The host asks at each login; here it asks whenever the key has moved on.
     site.until("k", |s| {

@@ -1,15 +1,19 @@
 //! Work that engines do outside: what is due is read, carried out without a transaction, and what came
-//! of it is stored. Sealing does not wait for it: what was under way is done again later.
+//! of it is stored. Each is recorded like a request, before and after. Sealing does not wait for it: what
+//! was under way is done again later.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use vault_crypto::uuid_v4;
 
 use super::Core;
 use super::fault::Fault;
 use super::mount::{Kind, Mount};
+use super::record::errand_event;
+use super::request::Request;
 use super::retry::committed;
 use super::unsealed::Unsealed;
 use crate::engine::sshkeys::{self, Errand, Means};
@@ -40,6 +44,9 @@ pub async fn run(core: Arc<Core>) {
             },
             () = tokio::time::sleep(TICK) => {}
         }
+        if running.tasks.len() >= RUNNING_MAX {
+            continue;
+        }
         let Ok(vault) = core.gate.enter() else {
             continue;
         };
@@ -69,7 +76,7 @@ async fn begin(
                 running.tasks.spawn(async move {
                     tokio::select! {
                         outcome = one(&core, &vault, &mount, &errand) => if let Err(fault) = outcome {
-                            tracing::warn!(%fault, errand = errand.about(), "will be tried again");
+                            tracing::warn!(%fault, errand = errand.path(), "will be tried again");
                         },
                         () = core.gate.leaving() => {}
                     }
@@ -87,7 +94,17 @@ async fn one(core: &Core, vault: &Unsealed, mount: &Mount, errand: &Errand) -> R
         random: &core.random,
         now: (core.clock)(),
     };
+    let path = format!("{}{}", mount.path, errand.path());
+    let request = Request::of_the_server(&path, uuid_v4(&*core.random), means.now)?;
+    let is_outside = errand.is_outside();
+    if is_outside {
+        errand_event(core, &request, mount, None, None).await?;
+    }
     let done = errand.carry_out(&means).await?;
+    if is_outside {
+        let status = if done.failure().is_some() { 500 } else { 200 };
+        errand_event(core, &request, mount, Some(status), done.failure()).await?;
+    }
     let now = (core.clock)();
     committed!(vault, |tx| sshkeys::settle(
         errand,

@@ -1,5 +1,6 @@
 //! `sys/events/subscribe/kv`: changes of secrets, behind a cursor, in the order of their commits;
-//! `.../token`: leaked tokens that were handed in.
+//! `.../sshkeys`: the steps of rotations of SSH keys, and changed keys of hosts; `.../token`: leaked
+//! tokens that were handed in.
 //!
 //! Promises: whoever goes on from the cursor of the last answer gets each change that it may read
 //! exactly once, or is told that the cursor is too old; a change is told only if the token may read
@@ -38,6 +39,7 @@ const TOO_OLD: &str = "the cursor is too old, or from before the last unsealing:
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     Kv,
+    SshKeys,
     /// For who may subscribe at all: all of them.
     Token,
 }
@@ -66,7 +68,14 @@ pub async fn poll(
         let told: Vec<Value> = changes
             .into_iter()
             .filter_map(|(number, change)| match topic {
-                Topic::Kv => show(vault, &mounts, &caller.acl, &prefix, number, change),
+                Topic::Kv | Topic::SshKeys => show(
+                    vault,
+                    &mounts,
+                    &caller.acl,
+                    (topic, &prefix),
+                    number,
+                    change,
+                ),
                 Topic::Token => show_token(vault, number, change),
             })
             .collect();
@@ -98,7 +107,7 @@ fn show(
     vault: &Unsealed,
     mounts: &MountTable,
     acl: &Acl,
-    prefix: &str,
+    (topic, prefix): (Topic, &str),
     number: u64,
     change: Change,
 ) -> Option<Value> {
@@ -107,6 +116,9 @@ fn show(
     }
     // A mount that is gone tells nothing any more but that.
     let mount = mounts.by_number(change.mount)?;
+    if (mount.kind == Kind::SshKeys) != (topic == Topic::SshKeys) {
+        return None;
+    }
     let whole = format!("{}{}", mount.path, change.path);
     (whole.starts_with(prefix) && may_read(acl, mount, &change.path)).then(|| {
         json!({

@@ -241,11 +241,31 @@ pub async fn operator_event(
     status: Option<u16>,
     error: Option<&str>,
 ) -> Result<(), Fault> {
-    let part = RequestPart {
+    let mut part = part(request, "system");
+    part.data = data.as_deref().map(Data::Raw);
+    record(core, request, part, status, error).await
+}
+
+/// Records of what an engine does outside that no request asks for: before the deed without a status,
+/// after it with one.
+pub async fn errand_event(
+    core: &Core,
+    request: &Request,
+    mount: &Mount,
+    status: Option<u16>,
+    error: Option<&str>,
+) -> Result<(), Fault> {
+    let mut part = part(request, mount.kind.type_name());
+    part.mount_accessor = Some(Public(mount.accessor.as_str()));
+    record(core, request, part, status, error).await
+}
+
+fn part<'a>(request: &'a Request, mount_type: &'a str) -> RequestPart<'a> {
+    RequestPart {
         id: Public(&request.id),
         operation: Public(verb_name(request.verb)),
         path: Public(request.path.as_str()),
-        mount_type: Some(Public("system")),
+        mount_type: Some(Public(mount_type)),
         mount_accessor: None,
         mount_class: Some(Public("secret")),
         namespace: None,
@@ -253,8 +273,17 @@ pub async fn operator_event(
         client_token: None,
         client_token_accessor: None,
         wrap_ttl: None,
-        data: data.as_deref().map(Data::Raw),
-    };
+        data: None,
+    }
+}
+
+async fn record(
+    core: &Core,
+    request: &Request,
+    part: RequestPart<'_>,
+    status: Option<u16>,
+    error: Option<&str>,
+) -> Result<(), Fault> {
     let ticket = match status {
         None => core.audit.request(&RequestEntry {
             time: Public(request.now),

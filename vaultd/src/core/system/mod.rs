@@ -63,6 +63,9 @@ pub async fn prepare(
         Call::Fingerprints => fingerprint::read(core, vault, ctx).await.map(Some),
         Call::LeakReport => leak::admit(core, ctx).map(|()| None),
         Call::Events => events::poll(core, vault, ctx, Topic::Kv).await.map(Some),
+        Call::SshKeysEvents => events::poll(core, vault, ctx, Topic::SshKeys)
+            .await
+            .map(Some),
         Call::TokenEvents => events::poll(core, vault, ctx, Topic::Token).await.map(Some),
         _ => Ok(None),
     }
@@ -178,6 +181,7 @@ pub async fn run(
         | Call::Fingerprints
         | Call::Search
         | Call::Events
+        | Call::SshKeysEvents
         | Call::TokenEvents => Err(Fault::Internal("nothing was prepared")),
         Call::BundleEpoch => bundle::tell_epoch(vault, ctx, tx).await,
         Call::BundleRevoke => bundle::revoke(tx).await,

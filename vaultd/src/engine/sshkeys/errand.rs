@@ -70,6 +70,16 @@ pub enum Done {
     Step(Result<(), Trouble>),
 }
 
+impl Done {
+    /// Why it failed, in words that hold nothing secret.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Done::Step(Err(trouble)) => Some(&trouble.cause),
+            _ => None,
+        }
+    }
+}
+
 /// What an errand may use.
 pub struct Means<'a> {
     pub outbound: &'a Outbound,
@@ -78,22 +88,28 @@ pub struct Means<'a> {
 }
 
 impl Errand {
-    /// For the log.
-    pub fn about(&self) -> String {
+    /// What it is about, for records.
+    pub fn path(&self) -> String {
+        let key = key::row(&self.key);
         match &self.task {
-            Task::Generate(_) => format!("{}: generate", self.key.as_str()),
-            Task::Advance => format!("{}: go on", self.key.as_str()),
+            Task::Generate(_) => format!("{key}/generate"),
+            Task::Advance => format!("{key}/advance"),
             Task::At {
                 target,
                 version,
                 step,
                 ..
-            } => format!(
-                "{}: {} version {version} at {target}",
-                self.key.as_str(),
-                step.name()
-            ),
+            } => format!("{key}/targets/{target}/{}/{version}", step.name()),
         }
+    }
+
+    /// Somebody else sees it.
+    pub fn is_outside(&self) -> bool {
+        let deed = match &self.task {
+            Task::At { deed, .. } => deed,
+            Task::Generate(_) | Task::Advance => return false,
+        };
+        !matches!(**deed, Deed::Nothing | Deed::Impossible(_))
     }
 
     /// No transaction is open meanwhile.

@@ -66,11 +66,13 @@ pub(super) enum Outcome {
 struct OneKey {
     public: PublicKey,
     private: Option<Arc<PrivateKey>>,
+    listed: AtomicBool,
     asked: AtomicBool,
 }
 
 impl Keys for OneKey {
     async fn identities(&self, _: Option<&Host>) -> Vec<Identity> {
+        self.listed.store(true, Ordering::SeqCst);
         vec![Identity {
             key: self.public.blob(),
             comment: String::new(),
@@ -147,6 +149,7 @@ impl Handshake {
         let keys = Arc::new(OneKey {
             public,
             private,
+            listed: AtomicBool::new(false),
             asked: AtomicBool::new(false),
         });
         let ours = |_| {
@@ -171,15 +174,21 @@ impl Handshake {
         match () {
             () if has("Authenticated to ") => Ok(Outcome::In(output)),
             () if has("HOST IDENTIFICATION HAS CHANGED") || has("Host key verification failed") => {
-                Err(Trouble::new(
+                let trouble = Trouble::new(
                     format!("{host} shows another host key than the one that is pinned"),
                     format!(
                         "ask its operator whether it was changed, then write known-hosts/{host}"
                     ),
-                ))
+                );
+                Err(Trouble {
+                    changed_host: Some(host),
+                    ..trouble
+                })
             }
             () if keys.asked.load(Ordering::SeqCst) => Ok(Outcome::Known),
-            () if has("Permission denied") || has("Too many authentication failures") => {
+            // Without the key in hand, the client would be refused too.
+            () if !keys.listed.load(Ordering::SeqCst) => Err(unreached(why(&errors))),
+            () if has("Permission denied (") || has("Too many authentication failures") => {
                 Ok(Outcome::Refused)
             }
             () => Err(unreached(why(&errors))),

@@ -3,7 +3,7 @@
 use super::key::{FOLDER, Key, KeyType, Pair};
 use super::name::{self, Name};
 use super::settings::{self, Settings};
-use super::{readers, show, token};
+use super::{lines, readers, show, token};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -116,10 +116,14 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     let Some(mut key) = Key::find(view, &name).await? else {
         return Ok(Reply::none());
     };
-    if !key.targets.is_empty() {
+    let mut held = key.targets.values().map(|target| &target.held);
+    if !held.all(|held| held.is_empty()) {
         return Err(Fault::invalid(
             "the key has targets: retire it first, or delete them, so that nobody accepts it any more",
         ));
+    }
+    for target in key.targets.values() {
+        lines::forget(&target.place, &name, view).await?;
     }
     let versions: Vec<u64> = key.versions.keys().copied().collect();
     for version in versions {

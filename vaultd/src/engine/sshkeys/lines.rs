@@ -61,5 +61,9 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
             }
         }
     }
-    Ok(Reply::json(json!({ "lines": lines })))
+    // As the command is to print them.
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    Ok(Reply::json(
+        json!({ "lines": lines, "authorized_keys": text }),
+    ))
 }

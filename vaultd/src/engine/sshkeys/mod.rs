@@ -33,6 +33,9 @@ mod targets;
 mod token;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use errand::{Done, Errand, Means};
 pub use keys::Prepared;
 pub use routes::{Call, ROWS};

@@ -54,11 +54,11 @@ const TARGET: &str = "forge repository read_only server user path host options";
 #[rustfmt::skip]
 pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Read, "config", Call::ReadConfig, "", "Read what keys have that say nothing else."),
-    Row::new(Verb::Write, "config", Call::WriteConfig, CONFIG, "Set what keys have that say nothing else."),
+    Row::new(Verb::Write, "config", Call::WriteConfig, CONFIG, "Set what keys have that say nothing else; a period counts from a key's next rotation on."),
     Row::new(Verb::List, "keys", Call::ListKeys, "after limit", "List the keys."),
     Row::new(Verb::Write, "keys/{name}", Call::WriteKey, KEY, "Make a key, take one over, or change what is set of it.").creates(),
     Row::new(Verb::Read, "keys/{name}", Call::ReadKey, "", "Read a key: its public halves, targets and rotation."),
-    Row::new(Verb::Delete, "keys/{name}", Call::DeleteKey, "", "Delete a key that has no targets."),
+    Row::new(Verb::Delete, "keys/{name}", Call::DeleteKey, "", "Delete a key that no target has."),
     Row::new(Verb::List, "forges", Call::ListForges, "after limit", "List the forges."),
     Row::new(Verb::Write, "forges/{name}", Call::WriteForge, FORGE, "Say where a forge is, and with what vaultd asks it."),
     Row::new(Verb::Read, "forges/{name}", Call::ReadForge, "", "Read what is set of a forge; no credential."),

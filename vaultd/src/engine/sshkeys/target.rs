@@ -59,6 +59,8 @@ pub(super) struct Failure {
 pub struct Trouble {
     pub(super) cause: String,
     pub(super) hint: String,
+    /// It showed another key than those that are pinned.
+    pub(super) changed_host: Option<String>,
 }
 
 impl Trouble {
@@ -66,6 +68,7 @@ impl Trouble {
         Trouble {
             cause: cause.into(),
             hint: hint.into(),
+            changed_host: None,
         }
     }
 }

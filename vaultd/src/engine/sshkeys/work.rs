@@ -1,10 +1,13 @@
 //! The engine's work between requests: which errands are due, and what is stored of each.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use vault_crypto::Random;
 
 use super::errand::{self, Done, Errand, Task};
 use super::key::{self, BUSY, Key};
+use super::known_hosts;
 use super::name::Name;
 use super::readers::Readers;
 use super::rotation::{News, Rotation, Stage, Waiting};
@@ -13,44 +16,41 @@ use super::target::Step;
 use crate::barrier::View;
 use crate::core::fault::Fault;
 
-/// What can be done now. The view's transaction is not to be committed.
+/// What can be done now. The view's transaction is not to be committed. A key that cannot be read is in
+/// nobody's way.
 pub async fn due(now: Timestamp, view: &mut View<'_>) -> Result<Vec<Errand>, Fault> {
     let mut errands = Vec::new();
     for name in view.list(BUSY).await? {
-        let name = Name::parse(&name)?;
-        let Some(mut key) = Key::find(view, &name).await? else {
-            continue;
-        };
-        let lanes = vec![name.as_str().to_owned()];
-        if key
-            .rotation
-            .as_ref()
-            .is_some_and(|r| r.stage == Stage::Planned)
-        {
-            errands.push(Errand {
-                key: name.clone(),
-                task: Task::Generate(key.key_type),
-                lanes: lanes.clone(),
-            });
+        match of_one(&Name::parse(&name)?, now, view).await {
+            Ok(found) => errands.extend(found),
+            Err(fault) => tracing::warn!(%fault, key = name, "no errand: will be tried again"),
         }
-        errands.extend(errand::of_key(&name, &key, now, view).await?);
-        if key
-            .rotation
-            .as_ref()
-            .is_some_and(|r| r.stage == Stage::Draining)
-        {
-            let (news, _) = moved(&mut key, &name, now, view).await?;
-            let is_over =
-                !news.is_empty() || key.rotation.is_some_and(|r| r.stage != Stage::Draining);
-            if is_over {
-                let task = Task::Advance;
-                errands.push(Errand {
-                    key: name,
-                    task,
-                    lanes,
-                });
+    }
+    Ok(errands)
+}
+
+async fn of_one(name: &Name, now: Timestamp, view: &mut View<'_>) -> Result<Vec<Errand>, Fault> {
+    let Some(mut key) = Key::find(view, name).await? else {
+        return Ok(Vec::new());
+    };
+    let mut errands = errand::of_key(name, &key, now, view).await?;
+    let own = |task| Errand {
+        key: name.clone(),
+        task,
+        lanes: vec![name.as_str().to_owned()],
+    };
+    match key.rotation.as_ref().map(|rotation| rotation.stage) {
+        Some(Stage::Planned) => errands.push(own(Task::Generate(key.key_type))),
+        Some(Stage::Draining) => {
+            moved(&mut key, name, now, view).await?;
+            if key
+                .rotation
+                .is_none_or(|rotation| rotation.stage != Stage::Draining)
+            {
+                errands.push(own(Task::Advance));
             }
         }
+        _ => {}
     }
     Ok(errands)
 }
@@ -141,6 +141,9 @@ pub async fn settle(
                 (Err(trouble), _) => {
                     if held.failed(trouble, now) {
                         view.announce(&path, "failed", *version);
+                        if let Some(host) = &trouble.changed_host {
+                            known_hosts::changed(view, host, BTreeSet::new(), now).await?;
+                        }
                     }
                 }
                 (Ok(()), Step::Publish) => {

@@ -225,15 +225,14 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
 
 /// A credential that is given goes before the one from before.
 fn credential(body: &Body, kind: Kind, before: Option<Credential>) -> Result<Credential, Fault> {
-    let token = body.string("token")?.filter(|text| !text.is_empty());
-    match (
-        token.map(zeroize::Zeroizing::new),
-        App::parse(body)?,
-        before,
-    ) {
+    let token = body.string("token")?.map(zeroize::Zeroizing::new);
+    // One from a file ends in a line break.
+    let token = token.as_ref().map(|text| text.trim());
+    let token = token.filter(|text| !text.is_empty());
+    match (token, App::parse(body)?, before) {
         (Some(_), Some(_), _) => Err(Fault::invalid("give a token, or a GitHub App, not both")),
         (Some(token), None, _) if token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Ok(Credential::Token(Secret::copy(token.trim().as_bytes())))
+            Ok(Credential::Token(Secret::copy(token.as_bytes())))
         }
         (Some(_), None, _) => Err(Fault::invalid("token: holds characters that no token has")),
         (None, Some(app), _) if kind == Kind::Github => Ok(Credential::App(app)),
