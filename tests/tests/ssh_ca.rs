@@ -383,6 +383,34 @@ fn what_was_fetched_is_replaced_by_something_good_only() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }
 
+/// A server that was restored from a backup has forgotten what was revoked since.
+#[test]
+fn an_older_list_does_not_replace_a_newer_one() {
+    let site = Site::new();
+    let key = site.certified("lost", json!({}));
+    let body = json!({"public_key": fs::read_to_string(site.path("lost.pub")).unwrap()});
+    site.vault.root("POST", "ssh/revoke", body).expect(200);
+    site.fetch();
+    site.refused(&key);
+    let vault = &site.vault;
+    vault
+        .root("DELETE", "sys/mounts/ssh", json!(null))
+        .expect(204);
+    vault
+        .root("POST", "sys/mounts/ssh", json!({"type": "ssh"}))
+        .expect(204);
+    vault
+        .root("POST", "ssh/config/ca", json!({"key_type": "ed25519"}))
+        .expect(200);
+    let folder = site.sshd.site.path("ca").display().to_string();
+    let tool = tool(vault, site.dir.path());
+    let said = tool.run(&["ssh", "fetch", &folder], "");
+    assert!(said.code == 2 && said.err.contains("older"), "{said:?}");
+    site.refused(&key);
+    let said = tool.run(&["ssh", "fetch", "--older", &folder], "");
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
 #[test]
 fn the_sample_configuration_lets_certificates_in_and_has_nothing_to_change() {
     let site = Site::new();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vault_tests::sshd::keygen;
 use vault_tests::{Answer, Request, Vault};
 
-use crate::setup::{quick, text, together, token, with_status};
+use crate::setup::{durable, quick, text, together, token, with_status};
 
 /// With a CA key.
 fn mounted() -> Vault {
@@ -664,6 +664,60 @@ fn what_is_revoked_is_on_the_list_that_ssh_keygen_reads() {
         &revoke(json!({ "certificate": elsewhere })),
         "CA of this mount",
     );
+}
+
+#[test]
+fn what_is_changed_at_the_same_time_is_all_kept() {
+    let vault = mounted();
+    let answers = together(12, |number| match number % 2 {
+        0 => vault.root(
+            "POST",
+            "ssh/revoke",
+            json!({ "key_id": format!("id-{number}") }),
+        ),
+        _ => {
+            let path = format!("ssh/issuers/import/ca-{number}");
+            vault.root("POST", &path, json!({"key_type": "ed25519"}))
+        }
+    });
+    assert_eq!(with_status(&answers, 200), 12, "{answers:?}");
+    let count = |path: &str| {
+        let listed = vault.root("LIST", path, json!(null)).expect(200);
+        listed.data()["keys"].as_array().unwrap().len()
+    };
+    assert_eq!((count("ssh/revoked"), count("ssh/issuers")), (6, 7));
+}
+
+#[test]
+fn cas_roles_and_revocations_outlive_a_restart() {
+    let mut vault = durable();
+    vault
+        .root("POST", "sys/mounts/ssh", json!({"type": "ssh"}))
+        .expect(204);
+    vault
+        .root("POST", "ssh/config/ca", json!({"key_type": "ed25519"}))
+        .expect(200);
+    role(&vault, "ops", json!({}));
+    vault
+        .root("POST", "ssh/revoke", json!({"key_id": "mallory"}))
+        .expect(200);
+    let (keys, list) = (raw(&vault, "ssh/public_keys").text, krl(&vault));
+    vault.kill9();
+    vault.restart();
+    vault.unseal();
+    assert_eq!(
+        (raw(&vault, "ssh/public_keys").text, krl(&vault)),
+        (keys, list)
+    );
+    signed(sign(&vault, "ops", &own_key(), json!({})));
+    // A private key is in the answer that made it, and not in the audit log.
+    let body = json!({"key_type": "ed25519", "valid_principals": "ada"});
+    let issued = vault.root("POST", "ssh/issue/ops", body).expect(200);
+    let private = text(&issued.data()["private_key"]);
+    let line = private.lines().nth(2).unwrap();
+    assert!(issued.text.contains(line) && line.len() > 20);
+    let log = format!("{:?}", vault.audit());
+    assert!(log.contains("ssh/issue/ops") && !log.contains(line));
 }
 
 fn sign_elsewhere(vault: &Vault) -> Answer {

@@ -69,6 +69,9 @@ pub(super) struct Fetch {
     /// Where the SSH CA of the users is mounted
     #[arg(long, default_value = "ssh", value_name = "PATH")]
     mount: String,
+    /// Take a list of what is revoked that is older than the present one, too
+    #[arg(long)]
+    older: bool,
     /// The folder, which is made if it is not there
     #[arg(default_value = FOLDER, value_name = "FOLDER")]
     dir: PathBuf,
@@ -88,6 +91,14 @@ pub(super) async fn fetch(session: &Session, args: Fetch) -> Outcome {
             "check that the address is that of vaultd",
         )
     })?;
+    let present = std::fs::read(args.dir.join(LIST)).unwrap_or_default();
+    if !args.older && version(&list) < version(&present) {
+        return Err(remote(
+            "the list of what is revoked is older than the present one: it may have forgotten something",
+            "if the server was restored from a backup, revoke again what was revoked since; if the mount \
+             is a new one, add --older",
+        ));
+    }
     std::fs::create_dir_all(&args.dir)
         .map_err(|error| crate::error::file("create", &args.dir, &error))?;
     // sshd reads them as root, and anybody may.
@@ -111,4 +122,10 @@ pub(super) async fn fetch(session: &Session, args: Fetch) -> Outcome {
         0 => "Nothing changed.",
         _ => "Written. sshd reads both files at each login: it needs no reload.",
     })
+}
+
+/// Of a list (PROTOCOL.krl): after the magic and the version of the format. 0 if it is none.
+fn version(list: &[u8]) -> u64 {
+    let bytes = list.get(12..20).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u64::from_be_bytes)
 }
