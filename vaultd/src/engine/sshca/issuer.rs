@@ -1,9 +1,10 @@
 //! The CAs of a mount. One of them signs unless a role names another; all of them are trusted by hosts
 //! that take their list, so that changing the default is a rotation without an outage.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use vault_crypto::uuid_v4;
 use vault_ssh::PrivateKey;
 use zeroize::Zeroizing;

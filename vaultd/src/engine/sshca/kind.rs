@@ -1,5 +1,7 @@
 //! Which kind of key to make.
 
+use std::sync::Arc;
+
 use vault_ssh::{KeyKind, PrivateKey};
 
 use crate::core::body::Body;
@@ -40,7 +42,7 @@ fn parse(body: &Body, default: &str, rsa: KeyKind) -> Result<KeyKind, Fault> {
 
 /// RSA takes long enough to be in the way of others.
 pub(super) async fn generate(kind: KeyKind, outside: &Outside<'_>) -> Result<PrivateKey, Fault> {
-    let random = std::sync::Arc::clone(outside.random);
+    let random = Arc::clone(outside.random);
     let make = move || PrivateKey::generate(kind, &*random);
     let made = match kind {
         KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => outside.slow.run(make).await?,

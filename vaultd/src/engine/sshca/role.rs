@@ -1,6 +1,7 @@
 //! Roles: what may be signed, or for which hosts passwords are made. A write replaces the whole role.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -285,10 +286,7 @@ fn lengths(body: &Body) -> Result<BTreeMap<String, Vec<u64>>, Fault> {
 }
 
 /// The role that the path names.
-pub(super) async fn named(
-    ctx: &Ctx<'_>,
-    view: &mut View<'_>,
-) -> Result<std::sync::Arc<Role>, Fault> {
+pub(super) async fn named(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Arc<Role>, Fault> {
     let name = Name::parse(ctx.param("name"), "role")?;
     let role = view.get_shared(&name.role_row()).await?;
     role.ok_or_else(|| Fault::invalid("unknown role: no role of that name"))
@@ -309,7 +307,7 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let name = Name::parse(ctx.param("name"), "role")?;
-    let role: Option<std::sync::Arc<Role>> = view.get_shared(&name.role_row()).await?;
+    let role: Option<Arc<Role>> = view.get_shared(&name.role_row()).await?;
     Ok(Reply::map(role.ok_or(Fault::Missing)?.show()))
 }
 
@@ -317,7 +315,7 @@ pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let names = view.list_within("roles", &ctx.window()?).await?;
     let mut info = BTreeMap::new();
     for name in &names {
-        let role: Option<std::sync::Arc<Role>> = view.get_shared(&format!("roles/{name}")).await?;
+        let role: Option<Arc<Role>> = view.get_shared(&format!("roles/{name}")).await?;
         if let Some(role) = role {
             info.insert(name.clone(), json!({ "key_type": role.kind }));
         }

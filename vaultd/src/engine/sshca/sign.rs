@@ -1,7 +1,5 @@
 //! Signing: the claims of a certificate from the request, the role and the caller.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use vault_ssh::{Claims, Key, PrivateKey, Subject};
 
@@ -53,7 +51,7 @@ pub(super) async fn issue(
 async fn certify(
     ctx: &Ctx<'_>,
     prepared: &Prepared,
-    role: &Arc<Role>,
+    role: &Role,
     key: Key,
     view: &mut View<'_>,
 ) -> Result<(String, String), Fault> {

@@ -1,6 +1,7 @@
 //! Which roles make passwords for which addresses.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -37,7 +38,7 @@ pub(super) async fn lookup(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     let ip = otp::address(ctx)?;
     let mut found = Vec::new();
     for name in view.list("roles").await? {
-        let role: Option<std::sync::Arc<Role>> = view.get_shared(&format!("roles/{name}")).await?;
+        let role: Option<Arc<Role>> = view.get_shared(&format!("roles/{name}")).await?;
         let Some(role) = role.filter(|role| role.kind == RoleKind::Otp) else {
             continue;
         };
@@ -62,7 +63,7 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     }
     for name in &names {
         let row = Name::parse(name, "role")?.role_row();
-        let role: Option<std::sync::Arc<Role>> = view.get_shared(&row).await?;
+        let role: Option<Arc<Role>> = view.get_shared(&row).await?;
         if !role.is_some_and(|role| role.kind == RoleKind::Otp) {
             return Err(Fault::invalid(
                 "roles names one that does not exist or is not of key_type \"otp\"",
