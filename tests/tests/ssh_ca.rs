@@ -169,6 +169,21 @@ fn one_command_logs_in_and_leaves_nothing_behind() {
     assert!(said.code == 0 && said.err.contains(&folder), "{said:?}");
     assert_eq!(fs::read_dir(memory.path()).unwrap().count(), 0);
 
+    // As `vault` has it.
+    let port = site.sshd.port.to_string();
+    let known = format!("UserKnownHostsFile={}", site.path("known_hosts").display());
+    let words = [
+        "ssh",
+        "-mode=ca",
+        "-role",
+        "ops",
+        "-mount-point=ssh",
+        "deploy@127.0.0.1",
+    ];
+    let options = ["-F", "/dev/null", "-p", &port, "-o", &known, "echo -role x"];
+    let said = tool(&site.vault, site.dir.path()).run(&[&words[..], &options].concat(), "");
+    assert_eq!((said.code, said.out.as_str()), (0, "-role x\n"), "{said:?}");
+
     // Mistakes are told apart: no such role, no such principal, no destination, no host.
     let wrong = site.login(&["--role", "none"], "true");
     assert_eq!(wrong.code, 1, "given twice: {wrong:?}");

@@ -69,13 +69,17 @@ fn long_flags(tree: &clap::Command, found: &mut HashMap<String, bool>) {
 }
 
 /// Turns known `-flag`, `-flag=x` and `--switch=true` into what clap reads. Nothing after `--`
-/// is touched, and for `server` and `ssh` nothing at all: those words belong to other programs.
+/// is touched, nor after the host of `ssh`, and for `server` nothing at all: those words belong to
+/// other programs.
 pub(crate) fn rewrite(argv: Vec<OsString>, tree: &clap::Command) -> Vec<OsString> {
-    if argv.get(1).is_some_and(|a| a == "server" || a == "ssh") {
+    if argv.get(1).is_some_and(|a| a == "server") {
         return argv;
     }
     let mut flags = HashMap::from([("help".to_owned(), false), ("version".to_owned(), false)]);
     long_flags(tree, &mut flags);
+    if argv.get(1).is_some_and(|a| a == "ssh") {
+        return before_host(argv, &flags);
+    }
     let mut out = Vec::with_capacity(argv.len());
     let exports = argv
         .iter()
@@ -93,6 +97,29 @@ pub(crate) fn rewrite(argv: Vec<OsString>, tree: &clap::Command) -> Vec<OsString
             Some(form) => out.push(form),
             None => out.extend(rewrite_word(word, &flags)),
         }
+    }
+    out.extend(words);
+    out
+}
+
+/// Touches flags up to the first word that is neither one nor the value of one.
+fn before_host(argv: Vec<OsString>, flags: &HashMap<String, bool>) -> Vec<OsString> {
+    let mut words = argv.into_iter();
+    let mut out: Vec<OsString> = words.by_ref().take(2).collect();
+    let mut is_value = false;
+    for word in words.by_ref() {
+        let name = word.to_str().and_then(|text| text.strip_prefix('-'));
+        let name = name.map(|name| name.trim_start_matches('-').to_owned());
+        if name.is_none() && !is_value {
+            out.push(word);
+            break;
+        }
+        let is_flag = name.is_some() && !is_value;
+        is_value = is_flag && name.is_some_and(|name| flags.get(&name) == Some(&true));
+        out.extend(match is_flag {
+            true => rewrite_word(word, flags),
+            false => Some(word),
+        });
     }
     out.extend(words);
     out
@@ -219,6 +246,16 @@ mod tests {
             );
         }
         assert_eq!(rewritten("v get -o json a/b"), "v get -o json a/b");
+    }
+
+    #[test]
+    fn what_follows_the_host_belongs_to_ssh() {
+        assert_eq!(
+            rewritten("vault ssh -mode=ca -role ops -mount-point=ca ada@h -role x -format y"),
+            "vault ssh --mode=ca --role ops --mount-point=ca ada@h -role x -format y"
+        );
+        assert_eq!(rewritten("vault ssh ada@h -p 22"), "vault ssh ada@h -p 22");
+        assert_eq!(rewritten("vault ssh"), "vault ssh");
     }
 
     #[test]

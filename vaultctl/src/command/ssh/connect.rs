@@ -22,17 +22,25 @@ pub(crate) struct Connect {
     /// Role of the SSH CA that signs [default: VAULT_SSH_ROLE]
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
+    /// For Vault's sake: there is no other way in
+    #[arg(long = "mode", hide = true, value_parser = ["ca"])]
+    _mode: Option<String>,
     /// Where the SSH CA is mounted
-    #[arg(long, default_value = "ssh", value_name = "PATH")]
+    #[arg(
+        long,
+        alias = "mount-point",
+        default_value = "ssh",
+        value_name = "PATH"
+    )]
     mount: String,
     /// For this principal, if it is not the user's name on the host; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "valid-principals", value_name = "NAME")]
     principal: Vec<String>,
     /// How long the certificate is to be good for new connections [default: the role's]
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
     /// Trust the host if the CA mounted here vouches for it
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, alias = "host-key-mount-point", value_name = "PATH")]
     host_ca: Option<String>,
     /// The host; after it options and command, which all go to ssh
     #[arg(
