@@ -131,3 +131,23 @@ fn killed_at_every_step() {
     let lines = std::fs::read_to_string(forge.sshd.authorized_keys()).unwrap();
     assert_eq!(lines.lines().count(), POINTS.len(), "{lines}");
 }
+
+/// What was under way is done again after the next unsealing.
+#[test]
+fn sealing_waits_for_no_login_that_hangs() {
+    let (site, forge) = (Site::new(), Forge::start(Dialect::Github, &["a/one"]));
+    site.know(&forge);
+    site.deploy_key("k", &forge, "a/one");
+    site.ready("k", 1);
+    forge.hold_logins();
+    site.write("keys/k/rotate", json!({}));
+    forge.await_login();
+    let start = std::time::Instant::now();
+    site.vault.root("PUT", "sys/seal", json!({})).expect(204);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    forge.release_logins();
+    site.vault.unseal();
+    site.ready("k", 2);
+    assert_eq!(forge.keys("a/one").len(), 1);
+}

@@ -16,7 +16,7 @@ use super::record::errand_event;
 use super::request::Request;
 use super::retry::committed;
 use super::unsealed::Unsealed;
-use crate::engine::sshkeys::{self, Errand, Means};
+use crate::engine::sshkeys::{self, Errand, Means, Room};
 
 const TICK: Duration = Duration::from_millis(500);
 /// At the same time: each may be a process of its own.
@@ -64,11 +64,16 @@ async fn begin(
 ) -> Result<(), Fault> {
     let mounts = vault.mounts.load_full();
     for mount in mounts.iter().filter(|mount| mount.kind == Kind::SshKeys) {
+        let lane = |lane: &str| format!("{}/{lane}", mount.number);
+        let room = Room {
+            count: RUNNING_MAX.saturating_sub(running.tasks.len()),
+            is_taken: &|name| running.lanes.contains(&lane(name)),
+        };
         let mut tx = vault.barrier.begin();
-        let due = sshkeys::due((core.clock)(), &mut tx.view(mount.number)).await?;
+        let view = &mut tx.view(mount.number);
+        let due = sshkeys::due((core.clock)(), &room, view).await?;
         for errand in due {
-            let lane = |lane: &String| format!("{}/{lane}", mount.number);
-            let lanes: Vec<String> = errand.lanes.iter().map(lane).collect();
+            let lanes: Vec<String> = errand.lanes.iter().map(|name| lane(name)).collect();
             let is_free = !lanes.iter().any(|lane| running.lanes.contains(lane));
             if is_free && running.tasks.len() < RUNNING_MAX {
                 running.lanes.extend(lanes.iter().cloned());

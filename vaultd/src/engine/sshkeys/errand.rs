@@ -63,6 +63,14 @@ pub(super) enum Deed {
     },
 }
 
+/// What else is under way.
+pub struct Room<'a> {
+    /// Errands that may begin.
+    pub count: usize,
+    /// Whether a lane is somebody's.
+    pub is_taken: &'a (dyn Fn(&str) -> bool + Send + Sync),
+}
+
 /// What came of it.
 pub enum Done {
     Pair(Pair),
@@ -190,8 +198,8 @@ fn proved(outcome: &Outcome, is_git: bool) -> Result<(), Trouble> {
         Outcome::In(_) => Ok(()),
         Outcome::Known | Outcome::Refused => Err(Trouble::new(
             "the host refuses the key that was put there",
-            "check that host and API are of the same forge or server, and that it takes keys of this \
-             type; it is tried again",
+            "check that host and API are of the same forge, or that the host asks vaultd, and that it takes \
+             keys of this type for this user; it is tried again",
         )),
     }
 }
@@ -212,6 +220,7 @@ pub(super) async fn of_key(
     name: &Name,
     key: &Key,
     now: Timestamp,
+    room: &Room<'_>,
     view: &mut View<'_>,
 ) -> Result<Vec<Errand>, Fault> {
     let mut errands = Vec::new();
@@ -223,14 +232,17 @@ pub(super) async fn of_key(
         else {
             continue;
         };
-        let found = prepare(name, key, target, *version, held.step, view).await?;
-        let deed = found.unwrap_or_else(Deed::Impossible);
         let mut lanes = vec![format!("{}/{id}", name.as_str())];
         if let (Place::Server { server, .. }, Step::Publish | Step::Remove) =
             (&target.place, held.step)
         {
             lanes.push(format!("server/{server}"));
         }
+        if lanes.iter().any(|lane| (room.is_taken)(lane)) {
+            continue;
+        }
+        let found = prepare(name, key, target, *version, held.step, view).await?;
+        let deed = found.unwrap_or_else(Deed::Impossible);
         errands.push(Errand {
             key: name.clone(),
             task: Task::At {

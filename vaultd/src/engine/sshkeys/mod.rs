@@ -36,7 +36,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use errand::{Done, Errand, Means};
+pub use errand::{Done, Errand, Means, Room};
 pub use keys::Prepared;
 pub use routes::{Call, ROWS};
 pub use work::{due, remind, settle};

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use vault_crypto::{Random, Seeded};
 
-use super::errand::{Done, Task};
+use super::errand::{Done, Room, Task};
 use super::key::{Key, KeyType, Pair};
 use super::name::Name;
 use super::place::Place;
@@ -73,8 +73,12 @@ impl Scene {
 
     /// One errand of those that are due, done or failed. False if there is none.
     async fn step(&self, fails: bool) -> bool {
+        let room = Room {
+            count: 9,
+            is_taken: &|_| false,
+        };
         let mut tx = self.bed.barrier.begin();
-        let mut errands = due(self.now, &mut tx.view(MOUNT)).await.unwrap();
+        let mut errands = due(self.now, &room, &mut tx.view(MOUNT)).await.unwrap();
         drop(tx);
         if errands.is_empty() {
             return false;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use vault_crypto::Random;
 
-use super::errand::{self, Done, Errand, Task};
+use super::errand::{self, Done, Errand, Room, Task};
 use super::key::{self, BUSY, Key};
 use super::known_hosts;
 use super::name::Name;
@@ -16,12 +16,19 @@ use super::target::Step;
 use crate::barrier::View;
 use crate::core::fault::Fault;
 
-/// What can be done now. The view's transaction is not to be committed. A key that cannot be read is in
-/// nobody's way.
-pub async fn due(now: Timestamp, view: &mut View<'_>) -> Result<Vec<Errand>, Fault> {
+/// What can be done now, about so much. The view's transaction is not to be committed. A key that cannot
+/// be read is in nobody's way.
+pub async fn due(
+    now: Timestamp,
+    room: &Room<'_>,
+    view: &mut View<'_>,
+) -> Result<Vec<Errand>, Fault> {
     let mut errands = Vec::new();
     for name in view.list(BUSY).await? {
-        match of_one(&Name::parse(&name)?, now, view).await {
+        if errands.len() >= room.count {
+            break;
+        }
+        match of_one(&Name::parse(&name)?, now, room, view).await {
             Ok(found) => errands.extend(found),
             Err(fault) => tracing::warn!(%fault, key = name, "no errand: will be tried again"),
         }
@@ -29,11 +36,16 @@ pub async fn due(now: Timestamp, view: &mut View<'_>) -> Result<Vec<Errand>, Fau
     Ok(errands)
 }
 
-async fn of_one(name: &Name, now: Timestamp, view: &mut View<'_>) -> Result<Vec<Errand>, Fault> {
+async fn of_one(
+    name: &Name,
+    now: Timestamp,
+    room: &Room<'_>,
+    view: &mut View<'_>,
+) -> Result<Vec<Errand>, Fault> {
     let Some(mut key) = Key::find(view, name).await? else {
         return Ok(Vec::new());
     };
-    let mut errands = errand::of_key(name, &key, now, view).await?;
+    let mut errands = errand::of_key(name, &key, now, room, view).await?;
     let own = |task| Errand {
         key: name.clone(),
         task,
