@@ -49,6 +49,7 @@ const WITH_HEADERS: &[&str] = &[
     "vaultd/audit/src",
     "vaultd/policy/src",
     "vaultd/ssh/src",
+    "vaultd/x509/src",
     "vaultctl/src",
     "sdk/src",
     "proto/src",
