@@ -26,6 +26,7 @@ mod leases;
 mod nobody;
 mod oidc;
 mod oidc_tokens;
+mod pki;
 mod policy;
 mod quotas;
 mod revocation;

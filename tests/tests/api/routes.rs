@@ -6,13 +6,14 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 20] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
     Kind::Totp,
     Kind::SshCa,
     Kind::SshKeys,
+    Kind::Pki,
     Kind::Cubbyhole,
     Kind::System,
     Kind::Identity,
@@ -38,6 +39,7 @@ fn place(kind: Kind) -> &'static str {
         Kind::Totp => "totp/",
         Kind::SshCa => "ssh/",
         Kind::SshKeys => "sshkeys/",
+        Kind::Pki => "pki/",
         Kind::Cubbyhole => "cubbyhole/",
         Kind::System => "sys/",
         Kind::Identity => "identity/",
@@ -90,6 +92,12 @@ pub(crate) fn mount_all(vault: &Vault) {
         .expect(204);
     vault
         .root("POST", "sshkeys/keys/sample", json!({}))
+        .expect(200);
+    vault
+        .root("POST", "sys/mounts/pki", json!({"type": "pki"}))
+        .expect(204);
+    vault
+        .root("POST", "pki/roles/sample", json!({}))
         .expect(200);
     vault
         .root("POST", "sys/auth/approle", json!({"type": "approle"}))

@@ -53,15 +53,19 @@ const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 
-/// n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p (RFC 8017, A.1.2) of an RSA key in PKCS #8, without
-/// leading zeros.
-pub(crate) fn rsa_numbers(pkcs8: &[u8]) -> Result<[&[u8]; 8], BadPrivateKey> {
+/// The RSA key (RFC 8017, A.1.2) that PKCS #8 is wrapped around.
+pub(crate) fn pkcs1_of(pkcs8: &[u8]) -> Result<&[u8], BadPrivateKey> {
     let (mut outer, _) = element(SEQUENCE, pkcs8)?;
     for tag in [INTEGER, SEQUENCE] {
         outer = element(tag, outer)?.1;
     }
-    let (inner, _) = element(OCTETS, outer)?;
-    let (key, _) = element(SEQUENCE, inner)?;
+    Ok(element(OCTETS, outer)?.0)
+}
+
+/// n, e, d, p, q, d mod p-1, d mod q-1, 1/q mod p (RFC 8017, A.1.2) of an RSA key in PKCS #8, without
+/// leading zeros.
+pub(crate) fn rsa_numbers(pkcs8: &[u8]) -> Result<[&[u8]; 8], BadPrivateKey> {
+    let (key, _) = element(SEQUENCE, pkcs1_of(pkcs8)?)?;
     let (_version, mut rest) = element(INTEGER, key)?;
     let mut numbers = [&[][..]; 8];
     for number in &mut numbers {

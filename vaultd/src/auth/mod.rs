@@ -9,7 +9,6 @@ pub mod ldap;
 pub mod ssh;
 pub mod userpass;
 
-mod glob;
 mod name;
 mod roles;
 mod secret;

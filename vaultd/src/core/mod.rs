@@ -24,6 +24,7 @@ pub mod expiry;
 pub mod fault;
 pub mod fingerprint;
 pub mod gate;
+pub mod glob;
 pub mod help;
 pub mod identity;
 pub mod issue;

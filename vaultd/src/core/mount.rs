@@ -32,6 +32,7 @@ pub enum Kind {
     /// The engine that clients call `ssh`.
     SshCa,
     SshKeys,
+    Pki,
     Cubbyhole,
     System,
     Identity,
@@ -56,6 +57,7 @@ impl Kind {
             Kind::Totp => "totp",
             Kind::SshCa => "ssh",
             Kind::SshKeys => "sshkeys",
+            Kind::Pki => "pki",
             Kind::Cubbyhole => "cubbyhole",
             Kind::System => "system",
             Kind::Identity => "identity",

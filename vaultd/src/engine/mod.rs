@@ -6,6 +6,7 @@
 pub mod cubbyhole;
 pub mod kv1;
 pub mod kv2;
+pub mod pki;
 mod secret;
 pub mod sshca;
 pub mod sshkeys;

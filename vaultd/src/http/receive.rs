@@ -1,5 +1,7 @@
 //! An HTTP request -> a typed request, or the answer that it gets at once.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -239,6 +241,12 @@ fn parse(bytes: &[u8], headers: &HeaderMap, verb: Verb, anonymous: bool) -> Resu
             std::str::from_utf8(bytes).map_err(|_| Fault::invalid("the form is not UTF-8"))?;
         let mut body = Body::default();
         query::into_body(text, &mut body)?;
+        return Ok(body);
+    }
+    // RFC 6960, A.1: DER. It goes on as a field, so that it is recorded like any other.
+    if kind == "application/ocsp-request" {
+        let mut body = Body::default();
+        body.set("request", &STANDARD.encode(bytes).into());
         return Ok(body);
     }
     json::check(bytes, anonymous)?;

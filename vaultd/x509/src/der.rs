@@ -48,3 +48,8 @@ pub fn write_extension(writer: DERWriter<'_>, oid: &[u64], critical: bool, value
 pub fn write_implicit(writer: DERWriter<'_>, number: u64, bytes: &[u8]) {
     writer.write_tagged_implicit(Tag::context(number), |writer| writer.write_bytes(bytes));
 }
+
+/// The DER of an extension whose value is known.
+pub fn raw_extension(oid: &[u64], critical: bool, value: &[u8]) -> Vec<u8> {
+    yasna::construct_der(|writer| write_extension(writer, oid, critical, value))
+}

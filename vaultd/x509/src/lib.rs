@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod algorithm;
+mod alt_name;
 mod certificate;
 mod der;
 mod extension;
@@ -23,17 +24,18 @@ pub mod oid;
 mod public;
 mod request;
 mod revocations;
+mod usage;
 
 pub use algorithm::{Hash, Signer};
+pub use alt_name::{AltName, NameConstraints, OtherName, Subtree};
 pub use certificate::Template;
-pub use extension::{
-    AltName, Authority, Extensions, KeyUsage, NameConstraints, OtherName, Purpose, PurposeOid,
-    Subtree, Urls,
-};
+pub use der::raw_extension;
+pub use extension::{Authority, Extensions, Urls};
 pub use name::{Attribute, Name};
 pub use public::{PublicKey, PublicKind};
 pub use request::{Asked, Request, write_request};
 pub use revocations::{Reason, Revocations, Revoked};
+pub use usage::{KeyUsage, Purpose, PurposeOid};
 pub use x509_parser;
 pub use yasna::models::ObjectIdentifier;
 

@@ -9,8 +9,7 @@ use yasna::Tag;
 use yasna::models::ObjectIdentifier;
 
 use crate::der::write_oid;
-use crate::extension::OtherName;
-use crate::{AltName, Extensions, Malformed, Name, PublicKey, Signer, oid};
+use crate::{AltName, Extensions, Malformed, Name, OtherName, PublicKey, Signer, oid};
 
 /// What was asked for. The signature of its own key has been checked.
 pub struct Request {
@@ -116,14 +115,8 @@ impl Request {
                         }
                         let parts: Option<Vec<u64>> = extension.oid.iter().map(Iterator::collect);
                         let parts = parts.ok_or(Malformed("an extension's name is too long"))?;
-                        let der = yasna::construct_der(|writer| {
-                            crate::der::write_extension(
-                                writer,
-                                &parts,
-                                extension.critical,
-                                extension.value,
-                            );
-                        });
+                        let der =
+                            crate::der::raw_extension(&parts, extension.critical, extension.value);
                         let oid = ObjectIdentifier::from_slice(&parts);
                         self.extensions.push(Asked { oid, der });
                     }

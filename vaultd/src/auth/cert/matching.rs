@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::certificate::Facts;
-use crate::auth::glob;
+use crate::core::glob;
 
 /// Lists of patterns, of which one has to match; an empty list wants nothing.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]

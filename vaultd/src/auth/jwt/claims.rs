@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::model::{Match, Role};
-use crate::auth::glob;
+use crate::core::glob;
 use crate::jose::Claims;
 
 /// Seconds, where a role says 0.

@@ -11,7 +11,7 @@ use crate::core::retry::ATTEMPTS;
 use crate::core::slow::Outside;
 use crate::core::unsealed::Unsealed;
 use crate::core::{Core, locked, system, token_method};
-use crate::engine::{sshca, sshkeys};
+use crate::engine::{pki, sshca, sshkeys};
 
 /// What a method worked out before the transaction.
 #[derive(Default)]
@@ -22,6 +22,7 @@ pub enum Prepared {
     Answer(Data),
     SshCa(sshca::Prepared),
     SshKeys(sshkeys::Prepared),
+    Pki(pki::Prepared),
     Userpass(userpass::Prepared),
     Jwt(jwt::Prepared),
     Kubernetes(kubernetes::Prepared),
@@ -59,6 +60,7 @@ pub async fn prepare(
     let outside_work = matches!(
         call,
         Call::SshKeys(_)
+            | Call::Pki(_)
             | Call::Userpass(_)
             | Call::Jwt(_)
             | Call::Kubernetes(_)
@@ -79,6 +81,9 @@ pub async fn prepare(
         let mut tx = vault.barrier.begin();
         let view = &mut tx.view(ctx.mount.number);
         let outcome = match call {
+            Call::Pki(call) => Box::pin(pki::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Pki),
             Call::SshKeys(call) => Box::pin(sshkeys::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::SshKeys),

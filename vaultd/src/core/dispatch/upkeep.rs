@@ -10,7 +10,7 @@ use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
 use crate::core::mount::{Kind, Mount};
 use crate::core::slow::Outside;
-use crate::engine::{kv2, sshca, sshkeys, transit};
+use crate::engine::{kv2, pki, sshca, sshkeys, transit};
 
 /// What the method that issued a token asks others before it is renewed.
 pub async fn ask_again(
@@ -64,6 +64,7 @@ pub async fn renewed(
         | Kind::Totp
         | Kind::SshCa
         | Kind::SshKeys
+        | Kind::Pki
         | Kind::Kv2
         | Kind::Cubbyhole
         | Kind::System
@@ -97,6 +98,7 @@ pub async fn tidy(
         Kind::Approle => approle::tidy(now, &mut view).await,
         Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
         Kind::Transit => transit::tidy(now, random, &mut view).await,
+        Kind::Pki => pki::tidy(now, &mut view).await,
         Kind::Ssh => ssh::tidy(now, &mut view).await,
         Kind::Kv1
         | Kind::Totp

@@ -59,7 +59,7 @@ impl Table {
     fn known(self) -> &'static str {
         match self {
             Table::Engines => {
-                "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\", \"totp\", \"ssh\" or \"sshkeys\""
+                "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\", \"totp\", \"pki\", \"ssh\" or \"sshkeys\""
             }
             Table::Methods => {
                 "\"approle\", \"userpass\", \"ldap\", \"jwt\", \"oidc\", \"kubernetes\", \"github\", \"cert\" or \"ssh\""
@@ -76,6 +76,7 @@ impl Table {
             (Table::Engines, "totp", _) => Some(Kind::Totp),
             (Table::Engines, "ssh", _) => Some(Kind::SshCa),
             (Table::Engines, "sshkeys", _) => Some(Kind::SshKeys),
+            (Table::Engines, "pki", _) => Some(Kind::Pki),
             (Table::Methods, "approle", _) => Some(Kind::Approle),
             (Table::Methods, "userpass", _) => Some(Kind::Userpass),
             (Table::Methods, "jwt", _) => Some(Kind::Jwt),

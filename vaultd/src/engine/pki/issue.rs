@@ -1,0 +1,360 @@
+//! Certificates for callers: with a new key, for a CSR within a role, or for a CSR as it stands.
+
+use serde_json::{Map, Value, json};
+use vault_crypto::PrivateKey;
+use vault_x509::{
+    Authority as Ca, Extensions, Hash, KeyUsage, Name, PublicKey, Purpose, Request, Template,
+};
+
+use super::certs::{self, Issued};
+use super::issuer::{Authority, Issuer, certificate_pem};
+use super::role::Role;
+use super::subject::Subject;
+use super::validity::Validity;
+use super::{key, serial};
+use crate::barrier::View;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+
+/// The issuer that a path, a request or a role names.
+async fn authority(ctx: &Ctx<'_>, role: &Role, view: &mut View<'_>) -> Result<Authority, Fault> {
+    let given = match ctx.param("ref") {
+        "" => ctx.body().string("issuer_ref")?.unwrap_or_default(),
+        reference => reference.to_owned(),
+    };
+    // A caller of a role does not choose another issuer in passing.
+    let reference = match (given.is_empty(), ctx.param("ref").is_empty()) {
+        (true, _) => role.issuer_ref.clone(),
+        (false, true) if ctx.param("name").is_empty() => given,
+        (false, true) => role.issuer_ref.clone(),
+        (false, false) => given,
+    };
+    let issuer = Issuer::named(view, &reference).await?;
+    usable(&issuer)?;
+    issuer.open(view).await
+}
+
+pub(super) fn usable(issuer: &Issuer) -> Result<(), Fault> {
+    issuer.may("issuing-certificates")?;
+    match issuer.revoked_at {
+        None => Ok(()),
+        Some(_) => Err(Fault::invalid(
+            "the issuer is revoked: it signs nothing any more",
+        )),
+    }
+}
+
+pub(super) async fn issue(
+    ctx: &Ctx<'_>,
+    made: &PrivateKey,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
+    let role = Role::named(ctx, view).await?;
+    let authority = authority(ctx, &role, view).await?;
+    let subject = Subject::collect(ctx.body(), &role, None)?;
+    subject.check(&role)?;
+    let public = key::public(made)?;
+    let leaf = leaf(ctx, &role, &authority, &subject, None, &public, view).await?;
+    leaf.reply(ctx, &authority, Some(made))
+}
+
+pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let role = Role::named(ctx, view).await?;
+    let csr = csr(ctx)?;
+    key::strong(csr.key.kind(), &role.key_type, least_bits(&role))?;
+    let authority = authority(ctx, &role, view).await?;
+    let subject = Subject::collect(ctx.body(), &role, Some(&csr))?;
+    subject.check(&role)?;
+    let leaf = leaf(ctx, &role, &authority, &subject, None, &csr.key, view).await?;
+    leaf.reply(ctx, &authority, None)
+}
+
+fn least_bits(role: &Role) -> i64 {
+    match (role.key_type.as_str(), role.key_bits) {
+        ("rsa", 0) => 2048,
+        ("ec", 0) => 256,
+        (_, bits) => bits,
+    }
+}
+
+pub(super) fn csr(ctx: &Ctx<'_>) -> Result<Request, Fault> {
+    let text = ctx.body().string("csr")?.unwrap_or_default();
+    if text.is_empty() {
+        return Err(Fault::invalid("\"csr\" is empty"));
+    }
+    Request::from_pem(&text).map_err(|error| Fault::invalid(error.to_string()))
+}
+
+/// The CSR as it stands: its subject, its names, its extensions; never an authority.
+pub(super) async fn sign_verbatim(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let mut role = Role::verbatim();
+    if !ctx.param("name").is_empty() {
+        let named = Role::named(ctx, view).await?;
+        role.issuer_ref = named.issuer_ref;
+        role.ttl = named.ttl;
+        role.max_ttl = named.max_ttl;
+        role.no_store = named.no_store;
+        role.not_before_duration = named.not_before_duration;
+    }
+    let body = ctx.body();
+    role.server_flag = false;
+    role.client_flag = false;
+    if let Some(usages) = body.list("key_usage")? {
+        role.key_usage = usages;
+    }
+    role.ext_key_usage = body.list("ext_key_usage")?.unwrap_or_default();
+    role.ext_key_usage_oids = body.list("ext_key_usage_oids")?.unwrap_or_default();
+    role.signature_bits = body.int("signature_bits")?.unwrap_or(0);
+    role.use_pss = body.bool("use_pss")?.unwrap_or(false);
+    let csr = csr(ctx)?;
+    if csr.authority {
+        return Err(Fault::invalid(
+            "refusing to sign a CSR that asks for an authority: use root/sign-intermediate",
+        ));
+    }
+    let authority = authority(ctx, &role, view).await?;
+    let subject = Subject {
+        common_name: csr.common_name.clone().unwrap_or_default(),
+        names: csr.names.clone(),
+        ..Subject::default()
+    };
+    subject.limits()?;
+    let leaf = leaf(ctx, &role, &authority, &subject, Some(&csr), &csr.key, view).await?;
+    leaf.reply(ctx, &authority, None)
+}
+
+/// A signed certificate.
+pub(super) struct Leaf {
+    pub der: Vec<u8>,
+    pub serial: Vec<u8>,
+    pub validity: Validity,
+}
+
+async fn leaf(
+    ctx: &Ctx<'_>,
+    role: &Role,
+    authority: &Authority,
+    subject: &Subject,
+    verbatim: Option<&Request>,
+    public: &PublicKey,
+    view: &mut View<'_>,
+) -> Result<Leaf, Fault> {
+    let validity = Validity::asked(ctx, role)?.under(authority)?;
+    let (purposes, more_purposes) = role.purposes();
+    let policies = role.policy_identifiers.iter();
+    let mut extensions = Extensions {
+        authority: role.basic_constraints_valid_for_non_ca.then_some(None),
+        key_usage: role.usage(),
+        purposes,
+        more_purposes,
+        names: subject.names.clone(),
+        policies: policies
+            .filter_map(|text| vault_x509::oid::parse(text))
+            .collect(),
+        urls: authority.issuer.urls(view).await?,
+        ..Extensions::default()
+    };
+    let name = match verbatim {
+        None => subject.name(role),
+        Some(csr) => {
+            take_over(csr, &mut extensions, ctx)?;
+            csr.subject.clone()
+        }
+    };
+    let leaf = signed(
+        ctx,
+        authority,
+        &name,
+        public,
+        validity,
+        &extensions,
+        role.hash()?,
+        role.use_pss,
+    )?;
+    if !role.no_store {
+        let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
+        view.put(&certs::row(&leaf.serial), &issued).await?;
+    }
+    Ok(leaf)
+}
+
+/// Extensions that a CSR brings, but for those that say who signed it, and those that the request
+/// itself gives.
+fn take_over(csr: &Request, extensions: &mut Extensions, ctx: &Ctx<'_>) -> Result<(), Fault> {
+    const OURS: [&[u64]; 6] = [
+        &[2, 5, 29, 14],
+        &[2, 5, 29, 35],
+        &[2, 5, 29, 19],
+        &[2, 5, 29, 31],
+        &[2, 5, 29, 46],
+        &[1, 3, 6, 1, 5, 5, 7, 1, 1],
+    ];
+    for asked in &csr.extensions {
+        let parts: &[u64] = asked.oid.components();
+        if OURS.contains(&parts) {
+            continue;
+        }
+        match parts {
+            [2, 5, 29, 15] => {
+                if ctx.body().has("key_usage") {
+                    continue;
+                }
+                extensions.key_usage = KeyUsage::default();
+            }
+            [2, 5, 29, 37] => {
+                if ctx.body().has("ext_key_usage") || ctx.body().has("ext_key_usage_oids") {
+                    continue;
+                }
+                extensions.purposes = Vec::<Purpose>::new();
+                extensions.more_purposes = Vec::new();
+            }
+            [2, 5, 29, 30] => {
+                return Err(Fault::invalid(
+                    "the csr asks for name constraints, which only an authority has",
+                ));
+            }
+            _ => {}
+        }
+        if extensions.raw.contains(&asked.der) {
+            return Err(Fault::invalid("the csr asks for an extension twice"));
+        }
+        extensions.raw.push(asked.der.clone());
+    }
+    Ok(())
+}
+
+/// Everything has been decided: signs.
+#[expect(clippy::too_many_arguments, reason = "the parts of a certificate")]
+pub(super) fn signed(
+    ctx: &Ctx<'_>,
+    authority: &Authority,
+    subject: &Name,
+    public: &PublicKey,
+    validity: Validity,
+    extensions: &Extensions,
+    hash: Hash,
+    pss: bool,
+) -> Result<Leaf, Fault> {
+    if let Some(Some(Ca { path_length })) = extensions.authority {
+        let room = authority.facts.path_length;
+        let fits = match (room, path_length) {
+            (None, _) => true,
+            (Some(0), _) => false,
+            (Some(room), Some(asked)) => u32::from(asked) < room,
+            (Some(_), None) => false,
+        };
+        if !fits {
+            return Err(Fault::invalid(
+                "the issuer's path length does not allow another authority below it: set a smaller max_path_length",
+            ));
+        }
+    }
+    let serial = serial::new(ctx.random);
+    let template = Template {
+        serial: &serial,
+        issuer: &authority.facts.subject,
+        issuer_key_id: &authority.key_id,
+        subject,
+        key: public,
+        not_before: validity.not_before,
+        not_after: validity.not_after,
+        extensions,
+    };
+    let der = template
+        .sign(&authority.signer(hash, pss))
+        .map_err(|_| Fault::Internal("sign a certificate"))?;
+    Ok(Leaf {
+        der,
+        serial,
+        validity,
+    })
+}
+
+/// How certificates and keys are given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Pem,
+    Der,
+    Bundle,
+}
+
+impl Format {
+    pub(super) fn of(ctx: &Ctx<'_>) -> Result<Format, Fault> {
+        match ctx.body().string("format")?.unwrap_or_default().as_str() {
+            "" | "pem" => Ok(Format::Pem),
+            "der" => Ok(Format::Der),
+            "pem_bundle" => Ok(Format::Bundle),
+            _ => Err(Fault::invalid(
+                "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"",
+            )),
+        }
+    }
+
+    pub(super) fn show(self, der: &[u8]) -> String {
+        use base64::Engine as _;
+        match self {
+            Format::Der => base64::engine::general_purpose::STANDARD.encode(der),
+            Format::Pem | Format::Bundle => certificate_pem(der),
+        }
+    }
+
+    pub(super) fn show_key(self, key: &PrivateKey, ctx: &Ctx<'_>) -> Result<String, Fault> {
+        use base64::Engine as _;
+        match self {
+            Format::Der => {
+                let der = key.to_pkcs8().map_err(key::bad)?;
+                Ok(base64::engine::general_purpose::STANDARD.encode(&der))
+            }
+            Format::Pem | Format::Bundle => Ok(key::pem(key, ctx.body())?.trim_end().to_owned()),
+        }
+    }
+}
+
+impl Leaf {
+    pub(super) fn reply(
+        self,
+        ctx: &Ctx<'_>,
+        authority: &Authority,
+        key: Option<&PrivateKey>,
+    ) -> Result<Reply, Fault> {
+        let format = Format::of(ctx)?;
+        let mut chain = authority.chain.clone();
+        if ctx.body().bool("remove_roots_from_chain")?.unwrap_or(false) {
+            chain.retain(|der| {
+                super::issuer::facts(der).is_ok_and(|facts| facts.subject != facts.issuer)
+            });
+        }
+        let chain: Vec<String> = chain.iter().map(|der| format.show(der)).collect();
+        let mut certificate = format.show(&self.der);
+        let mut map = Map::new();
+        if let Some(key) = key {
+            let shown = format.show_key(key, ctx)?;
+            if format == Format::Bundle {
+                certificate = format!("{shown}\n{certificate}");
+            }
+            map.insert("private_key".into(), shown.into());
+            map.insert("private_key_type".into(), key::type_of(key).into());
+        }
+        if format == Format::Bundle {
+            certificate = [&[certificate], chain.as_slice()].concat().join("\n");
+        }
+        map.insert("certificate".into(), certificate.into());
+        map.insert("issuing_ca".into(), format.show(&authority.der).into());
+        map.insert("ca_chain".into(), chain.into());
+        map.insert("serial_number".into(), serial::colons(&self.serial).into());
+        map.insert(
+            "expiration".into(),
+            Value::from(self.validity.not_after.as_second()),
+        );
+        map.insert(
+            "not_before".into(),
+            json!(self.validity.not_before.as_second()),
+        );
+        let reply = Reply::map(map);
+        Ok(match self.validity.warning {
+            Some(warning) => reply.warn(warning),
+            None => reply,
+        })
+    }
+}

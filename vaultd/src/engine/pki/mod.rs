@@ -1,0 +1,177 @@
+//! Pki: authorities of one's own, on Vault's paths.
+//!
+//! Promises: limits of a role are checked on the names that the certificate will have, wherever they
+//! come from; an issuer's key leaves only when it was asked for at its making; serial numbers have 159
+//! random bits; nothing outlives its issuer unless the issuer allows it; a revoked issuer signs
+//! nothing. Does not promise: that a certificate is forgotten by who does not ask for revocations:
+//! short lives do.
+
+mod certs;
+mod import;
+mod issue;
+mod issuer;
+mod issuers;
+mod key;
+mod lists;
+mod name;
+mod ocsp;
+mod revoke;
+mod role;
+mod root;
+mod routes;
+mod serial;
+mod settings;
+mod subject;
+mod tidy;
+mod validity;
+
+use vault_crypto::PrivateKey;
+
+pub use routes::{Call, ROWS};
+pub use tidy::tidy;
+
+use self::issuers::Form;
+use self::lists::Kind;
+use crate::barrier::View;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+use crate::core::slow::Outside;
+
+/// What was worked out before the transaction.
+#[derive(Default)]
+pub enum Prepared {
+    #[default]
+    Nothing,
+    /// A private key that nobody has yet.
+    Key(Box<PrivateKey>),
+}
+
+impl Prepared {
+    fn key(&self) -> Result<&PrivateKey, Fault> {
+        match self {
+            Prepared::Key(key) => Ok(key),
+            Prepared::Nothing => Err(Fault::Internal("no key was made")),
+        }
+    }
+}
+
+/// New private keys, which take long with RSA.
+pub async fn prepare(
+    call: Call,
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outside: &Outside<'_>,
+) -> Result<Prepared, Fault> {
+    let kind = match call {
+        Call::Issue => role::Role::named(ctx, view).await?.kind()?,
+        Call::GenerateRoot | Call::GenerateIntermediate if root::makes_key(ctx) => {
+            key::wanted(ctx.body())?
+        }
+        Call::GenerateKey => key::wanted(ctx.body())?,
+        _ => return Ok(Prepared::Nothing),
+    };
+    let random = std::sync::Arc::clone(outside.random);
+    let slow = matches!(
+        kind,
+        vault_crypto::KeyKind::Rsa2048
+            | vault_crypto::KeyKind::Rsa3072
+            | vault_crypto::KeyKind::Rsa4096
+    );
+    let made = match slow {
+        true => {
+            let make = move || PrivateKey::generate(kind, &*random);
+            outside.slow.run(make).await?
+        }
+        false => PrivateKey::generate(kind, &*random),
+    };
+    let made = made.map_err(|_| Fault::Internal("the library makes no key"))?;
+    Ok(Prepared::Key(Box::new(made)))
+}
+
+/// Carries out one operation.
+pub async fn run(
+    call: Call,
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
+    let issuer = match ctx.param("ref") {
+        "" => "default",
+        reference => reference,
+    };
+    match call {
+        Call::ListRoles => ctx.list_in(view, "role").await,
+        Call::ReadRole => role::read(ctx, view).await,
+        Call::WriteRole => role::write(ctx, false, view).await,
+        Call::PatchRole => role::write(ctx, true, view).await,
+        Call::DeleteRole => role::delete(ctx, view).await,
+        Call::Issue => Box::pin(issue::issue(ctx, prepared.key()?, view)).await,
+        Call::Sign => Box::pin(issue::sign(ctx, view)).await,
+        Call::SignVerbatim => Box::pin(issue::sign_verbatim(ctx, view)).await,
+        Call::GenerateRoot => Box::pin(root::generate(ctx, prepared, view)).await,
+        Call::GenerateIntermediate => Box::pin(root::request(ctx, prepared, view)).await,
+        Call::CrossSign => Box::pin(root::cross_sign(ctx, view)).await,
+        Call::SignIntermediate => Box::pin(root::sign_intermediate(ctx, view)).await,
+        Call::SignSelfIssued => Box::pin(root::sign_self_issued(ctx, view)).await,
+        Call::Import => Box::pin(import::import(ctx, true, view)).await,
+        Call::ImportCertificates => Box::pin(import::import(ctx, false, view)).await,
+        Call::DeleteRoot => issuers::delete_root(view).await,
+        Call::ListIssuers => issuers::list(ctx, view).await,
+        Call::ReadIssuer => issuers::read(ctx, view).await,
+        Call::WriteIssuer => Box::pin(issuers::update(ctx, false, view)).await,
+        Call::PatchIssuer => Box::pin(issuers::update(ctx, true, view)).await,
+        Call::DeleteIssuer => issuers::delete(ctx, view).await,
+        Call::RevokeIssuer => revoke::revoke_issuer(ctx, view).await,
+        Call::IssuerJson => issuers::json(ctx, view).await,
+        Call::IssuerDer | Call::CaDer => issuers::raw(issuer, Form::Der, view).await,
+        Call::IssuerPem | Call::CaPem => issuers::raw(issuer, Form::Pem, view).await,
+        Call::CaChain => issuers::raw(issuer, Form::Chain, view).await,
+        Call::ReadIssuersConfig => issuers::read_config(view).await,
+        Call::WriteIssuersConfig => issuers::write_config(ctx, view).await,
+        Call::ListKeys => key::list(ctx, view).await,
+        Call::ReadKey => key::read(ctx, view).await,
+        Call::WriteKey => key::rename(ctx, view).await,
+        Call::DeleteKey => key::delete(ctx, view).await,
+        Call::GenerateKey => key::generate(ctx, prepared.key()?, view).await,
+        Call::ImportKey => key::import(ctx, view).await,
+        Call::ReadKeysConfig => key::read_config(view).await,
+        Call::WriteKeysConfig => key::write_config(ctx, view).await,
+        Call::ListCerts => certs::list(ctx, certs::FOLDER, view).await,
+        Call::ListCertsDetailed => certs::list_detailed(ctx, view).await,
+        Call::ListRevoked => certs::list_revoked(ctx, view).await,
+        Call::ReadCert => Box::pin(certs::read(ctx, view)).await,
+        Call::CertDer => Box::pin(certs::raw(ctx, false, view)).await,
+        Call::CertPem => Box::pin(certs::raw(ctx, true, view)).await,
+        Call::Revoke => Box::pin(revoke::revoke(ctx, false, view)).await,
+        Call::RevokeWithKey => Box::pin(revoke::revoke(ctx, true, view)).await,
+        Call::List => Box::pin(lists::raw(issuer, Kind::Complete, false, ctx, view)).await,
+        Call::ListPem => Box::pin(lists::raw(issuer, Kind::Complete, true, ctx, view)).await,
+        Call::Delta => Box::pin(lists::raw(issuer, Kind::Delta, false, ctx, view)).await,
+        Call::DeltaPem => Box::pin(lists::raw(issuer, Kind::Delta, true, ctx, view)).await,
+        Call::RotateLists => Box::pin(lists::rotate(Kind::Complete, ctx, view)).await,
+        Call::RotateDeltas => Box::pin(lists::rotate(Kind::Delta, ctx, view)).await,
+        Call::Ocsp => Box::pin(ocsp::answer(ctx, view)).await,
+        Call::ReadUrls => settings::read_urls(view).await,
+        Call::WriteUrls => settings::write_urls(ctx, view).await,
+        Call::ReadCluster => settings::read_cluster(view).await,
+        Call::WriteCluster => settings::write_cluster(ctx, view).await,
+        Call::ReadLists => settings::read_lists(view).await,
+        Call::WriteLists => settings::write_lists(ctx, view).await,
+        Call::Tidy => tidy::start(ctx, view).await,
+        Call::TidyStatus => tidy::status(view).await,
+        Call::TidyCancel => tidy::cancel(view).await,
+        Call::ReadAutoTidy => tidy::read_auto(view).await,
+        Call::WriteAutoTidy => tidy::write_auto(ctx, view).await,
+    }
+}
+
+/// Whether what a creating operation would create is there already.
+pub async fn exists(call: Call, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<bool, Fault> {
+    match (call, name::role_row(ctx)) {
+        (Call::WriteRole, Ok(row)) => Ok(view.exists(&row).await?),
+        // A bad name is refused once the policies have been asked.
+        (Call::WriteRole, Err(_)) => Ok(false),
+        _ => Ok(true),
+    }
+}

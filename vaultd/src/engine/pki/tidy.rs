@@ -1,0 +1,249 @@
+//! Certificates that ended long ago leave the disk, when asked for or at intervals.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::certs::{self, Issued};
+use super::lists::{self, Entry};
+use crate::barrier::{Cursor, View};
+use crate::core::body::Body;
+use crate::core::context::Ctx;
+use crate::core::fault::Fault;
+use crate::core::reply::Reply;
+
+const CONFIG: &str = "config/auto-tidy";
+const RUN: &str = "tidy";
+/// Rows of one transaction.
+const AT_ONCE: usize = 20;
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default)]
+struct What {
+    tidy_cert_store: bool,
+    tidy_revoked_certs: bool,
+    /// Seconds after the end.
+    safety_buffer: u64,
+}
+
+impl Default for What {
+    fn default() -> What {
+        What {
+            tidy_cert_store: false,
+            tidy_revoked_certs: false,
+            safety_buffer: 72 * 3600,
+        }
+    }
+}
+
+impl What {
+    fn update(&mut self, body: &Body) -> Result<(), Fault> {
+        if let Some(flag) = body.bool("tidy_cert_store")? {
+            self.tidy_cert_store = flag;
+        }
+        for field in ["tidy_revoked_certs", "tidy_revocation_list"] {
+            if let Some(flag) = body.bool(field)? {
+                self.tidy_revoked_certs = flag;
+            }
+        }
+        if let Some(seconds) = body.seconds("safety_buffer")? {
+            self.safety_buffer = seconds;
+        }
+        match self.safety_buffer {
+            0 => Err(Fault::invalid("safety_buffer must be greater than zero")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default)]
+struct Auto {
+    enabled: bool,
+    /// Seconds.
+    interval_duration: u64,
+    what: What,
+}
+
+impl Default for Auto {
+    fn default() -> Auto {
+        Auto {
+            enabled: false,
+            interval_duration: 12 * 3600,
+            what: What::default(),
+        }
+    }
+}
+
+/// The last run, or the one that is under way.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Run {
+    state: String,
+    what: What,
+    started: Option<Timestamp>,
+    finished: Option<Timestamp>,
+    cert_store_deleted: u64,
+    revoked_deleted: u64,
+}
+
+impl Run {
+    fn begin(what: What, now: Timestamp) -> Run {
+        Run {
+            state: "Running".to_owned(),
+            what,
+            started: Some(now),
+            ..Run::default()
+        }
+    }
+}
+
+pub(super) async fn start(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let mut what = What::default();
+    what.update(ctx.body())?;
+    let run: Run = view.get(RUN).await?.unwrap_or_default();
+    if run.state == "Running" {
+        return Ok(Reply::none().warn("a tidy operation is under way already; see tidy-status"));
+    }
+    view.put(RUN, &Run::begin(what, ctx.now())).await?;
+    Ok(Reply::none()
+        .warn("tidy operation successfully started; see tidy-status for how it goes")
+        .status(202))
+}
+
+pub(super) async fn cancel(view: &mut View<'_>) -> Result<Reply, Fault> {
+    let mut run: Run = view.get(RUN).await?.unwrap_or_default();
+    if run.state != "Running" {
+        return Err(Fault::invalid("no tidy operation is under way"));
+    }
+    run.state = "Cancelled".to_owned();
+    view.put(RUN, &run).await?;
+    status(view).await
+}
+
+pub(super) async fn status(view: &mut View<'_>) -> Result<Reply, Fault> {
+    let run: Run = view.get(RUN).await?.unwrap_or_default();
+    let state = if run.state.is_empty() {
+        "Inactive"
+    } else {
+        &run.state
+    };
+    Ok(Reply::json(json!({
+        "state": state,
+        "tidy_cert_store": run.what.tidy_cert_store,
+        "tidy_revoked_certs": run.what.tidy_revoked_certs,
+        "safety_buffer": run.what.safety_buffer,
+        "time_started": run.started.map(|at| at.to_string()),
+        "time_finished": run.finished.map(|at| at.to_string()),
+        "cert_store_deleted_count": run.cert_store_deleted,
+        "revoked_cert_deleted_count": run.revoked_deleted,
+        "error": null,
+    })))
+}
+
+fn shown(auto: &Auto) -> Reply {
+    Reply::json(json!({
+        "enabled": auto.enabled,
+        "interval_duration": auto.interval_duration,
+        "tidy_cert_store": auto.what.tidy_cert_store,
+        "tidy_revoked_certs": auto.what.tidy_revoked_certs,
+        "safety_buffer": auto.what.safety_buffer,
+    }))
+}
+
+pub(super) async fn read_auto(view: &mut View<'_>) -> Result<Reply, Fault> {
+    let auto: Auto = view.get(CONFIG).await?.unwrap_or_default();
+    Ok(shown(&auto))
+}
+
+pub(super) async fn write_auto(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+    let mut auto: Auto = view.get(CONFIG).await?.unwrap_or_default();
+    let body = ctx.body();
+    if let Some(flag) = body.bool("enabled")? {
+        auto.enabled = flag;
+    }
+    if let Some(seconds) = body.seconds("interval_duration")? {
+        auto.interval_duration = seconds.max(60);
+    }
+    auto.what.update(body)?;
+    if auto.enabled && !auto.what.tidy_cert_store && !auto.what.tidy_revoked_certs {
+        return Err(Fault::invalid(
+            "auto-tidy enabled but no tidy operations were requested: set tidy_cert_store or tidy_revoked_certs",
+        ));
+    }
+    view.put(CONFIG, &auto).await?;
+    Ok(shown(&auto))
+}
+
+/// A little of the run that is under way, or of the one whose time has come; true if there is more.
+pub async fn tidy(now: Timestamp, view: &mut View<'_>) -> Result<bool, Fault> {
+    let mut run: Run = view.get(RUN).await?.unwrap_or_default();
+    if run.state != "Running" {
+        let auto: Auto = view.get(CONFIG).await?.unwrap_or_default();
+        let wait = i64::try_from(auto.interval_duration).unwrap_or(i64::MAX);
+        let due = run
+            .started
+            .is_none_or(|last| now.duration_since(last) >= SignedDuration::from_secs(wait));
+        if !auto.enabled || !due {
+            return Ok(false);
+        }
+        run = Run::begin(auto.what, now);
+    }
+    let buffer = i64::try_from(run.what.safety_buffer).unwrap_or(i64::MAX);
+    let before = now - SignedDuration::from_secs(buffer);
+    let mut room = AT_ONCE;
+    if run.what.tidy_revoked_certs {
+        run.revoked_deleted += revoked(before, &mut room, view).await?;
+    }
+    if run.what.tidy_cert_store {
+        run.cert_store_deleted += issued(before, &mut room, view).await?;
+    }
+    let more = room == 0;
+    if !more {
+        run.state = "Finished".to_owned();
+        run.finished = Some(now);
+    }
+    view.put(RUN, &run).await?;
+    Ok(more)
+}
+
+async fn issued(before: Timestamp, room: &mut usize, view: &mut View<'_>) -> Result<u64, Fault> {
+    let mut gone = 0;
+    let mut cursor = Cursor::default();
+    loop {
+        let names = view.page(certs::FOLDER, &mut cursor).await?;
+        if names.is_empty() || *room == 0 {
+            return Ok(gone);
+        }
+        for name in names {
+            let row = format!("{}/{name}", certs::FOLDER);
+            let found: Option<Issued> = view.get(&row).await?;
+            let over = found.is_some_and(|found| found.not_after < before);
+            if over && *room > 0 {
+                view.delete(&row).await?;
+                *room -= 1;
+                gone += 1;
+            }
+        }
+    }
+}
+
+async fn revoked(before: Timestamp, room: &mut usize, view: &mut View<'_>) -> Result<u64, Fault> {
+    let mut gone = 0;
+    for issuer in view.list(lists::REVOKED).await? {
+        let folder = format!("{}/{}", lists::REVOKED, issuer.trim_end_matches('/'));
+        for name in view.list(&folder).await? {
+            if *room == 0 {
+                return Ok(gone);
+            }
+            let row = format!("{folder}/{name}");
+            let found: Option<Entry> = view.get(&row).await?;
+            if found.is_some_and(|found| found.not_after < before) {
+                view.delete(&row).await?;
+                *room -= 1;
+                gone += 1;
+            }
+        }
+    }
+    Ok(gone)
+}
