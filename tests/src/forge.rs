@@ -321,6 +321,9 @@ fn act(dialect: Dialect, asked: &Asked, state: &mut State, sshd: &Sshd) -> Reply
     if path == "/app/installations/77/access_tokens" && dialect == Dialect::Github {
         return grant(asked, state);
     }
+    if path == "/meta" && dialect == Dialect::Github {
+        return say(200, json!({"ssh_keys": [sshd.site.host_key]}));
+    }
     let Some((repository, id)) = parse(dialect, &path) else {
         return refuse(404, "Not Found");
     };

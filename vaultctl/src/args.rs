@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, bundle, check, ci, completion, doctor, encrypt, export, get, import, inject, kv,
-    lease, lock, login, operator, policy, raw, receipt, render, run, scan, search, secrets, server,
-    ssh, ssh_agent, token, whoami, why,
+    audit, auth, bundle, check, ci, completion, deploykey, doctor, encrypt, export, get,
+    git_credential, import, inject, kv, lease, lock, login, operator, policy, raw, receipt, render,
+    run, scan, search, secrets, server, ssh, ssh_agent, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -29,15 +29,14 @@ Secrets
   search TEXT              names in all mounts, as far as you may list
   read write patch delete list   any API path; unwrap opens a wrapping token
   encrypt decrypt import   values in git that only the server opens; .env JSON YAML SOPS GPG in
-Leaks
   scan PATH|-|--git RANGE  stored values and tokens in files and commits; leaked: hand in a token
 Access
   token                    create lookup renew revoke capabilities
   policy                   read write list delete fmt test (offline: --path)
   why REQUEST-ID           which rule refused it, and what would allow it
   ci                       setup (let the jobs of a project log in), explain (why not), ssh
-  ssh USER@HOST            log in with a certificate; sign, trust-host, sshd-config, fetch, check
-  ssh-agent                an agent for one managed SSH key; ci ssh -- git clone … finds the key
+  ssh USER@HOST            log in with a certificate; sign trust-host sshd-config check known-hosts
+  deploykey, ssh-agent     SSH keys that rotate; an agent for one; ci ssh -- git clone finds them
   secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
   operator                 init unseal seal status rekey rotate verify generate-root
@@ -205,6 +204,10 @@ pub(crate) enum Command {
     Ci(ci::Command),
     /// Log in to a host with a certificate made for it, or: sign, trust-host, sshd-config, fetch, check
     Ssh(Box<ssh::Args>),
+    /// SSH keys that rotate without an outage: deploy keys of repositories, keys of accounts
+    Deploykey(deploykey::Args),
+    /// For git over HTTPS: a GitHub App's token for the repository that git asks for
+    GitCredential(git_credential::Args),
     /// An agent for one managed SSH key: the server signs, or the key stays in memory
     SshAgent(Box<ssh_agent::Args>),
     /// Leases

@@ -6,12 +6,15 @@ pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod ci;
 pub(crate) mod completion;
+pub(crate) mod deploykey;
 pub(crate) mod doctor;
 pub(crate) mod encrypt;
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod git_credential;
 pub(crate) mod import;
 pub(crate) mod inject;
+pub(crate) mod known_hosts;
 pub(crate) mod kv;
 pub(crate) mod leaked;
 pub(crate) mod lease;
@@ -78,6 +81,8 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Secrets(command) => secrets::run(&session()?, command).await,
         Command::Auth(command) => auth::run(&session()?, command).await,
         Command::Ci(command) => ci::run(&session()?, command).await,
+        Command::Deploykey(args) => deploykey::run(&session()?, args).await,
+        Command::GitCredential(args) => git_credential::run(&session()?, &args).await,
         Command::SshAgent(args) => ssh_agent::run(session, *args).await,
         Command::Lease(command) => lease::run(&session()?, command).await,
         Command::Operator(command) => {

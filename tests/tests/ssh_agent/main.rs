@@ -3,4 +3,5 @@
 
 mod agent;
 mod ci_ssh;
+mod forge;
 mod host;

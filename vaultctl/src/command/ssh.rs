@@ -7,6 +7,7 @@ mod sign;
 
 use vault_sdk::Call;
 
+use super::known_hosts;
 use crate::error::{Outcome, local, remote};
 use crate::output::Output;
 use crate::session::Session;
@@ -33,6 +34,8 @@ enum Command {
     SshdConfig(hosts::Config),
     /// Write the CA's keys and its list of what is revoked into a folder, both or none
     Fetch(hosts::Fetch),
+    /// The pinned keys of hosts: print, list, add, import, scan, check, remove
+    KnownHosts(known_hosts::Args),
     /// Say what an sshd has to change [exit 0 nothing, 1 something]
     Check(check::Args),
 }
@@ -48,6 +51,7 @@ pub(crate) async fn run(
         Some(Command::TrustHost(args)) => hosts::trust(&session()?, args).await,
         Some(Command::SshdConfig(args)) => hosts::config(out, &args),
         Some(Command::Fetch(args)) => hosts::fetch(&session()?, args).await,
+        Some(Command::KnownHosts(args)) => known_hosts::run(&session()?, args).await,
         Some(Command::Check(args)) => check::run(out, &args),
     }
 }

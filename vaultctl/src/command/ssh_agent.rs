@@ -136,8 +136,24 @@ impl Source {
         }
     }
 
+    /// Of several keys that would do, one that may be used.
     pub(crate) async fn find(&self, session: &Session, wanted: &Wanted) -> Outcome<Found> {
-        lookup::find(&session.client, &self.mount, wanted).await
+        let (client, mount) = (&session.client, &self.mount);
+        let found = lookup::find(client, mount, wanted).await?;
+        if found.others.is_empty() || managed::way(client, mount, &found.key).await.is_some() {
+            return Ok(found);
+        }
+        for other in &found.others {
+            if managed::way(client, mount, other).await.is_some() {
+                let wanted = Wanted {
+                    key: Some(other.clone()),
+                    host: wanted.host.clone(),
+                    ..Wanted::default()
+                };
+                return lookup::find(client, mount, &wanted).await;
+            }
+        }
+        Ok(found)
     }
 
     /// A key that was found, ready to be used.
@@ -150,7 +166,9 @@ impl Source {
         let way = match (self.remote, self.in_memory) {
             (true, _) => Way::Remote,
             (_, true) => Way::InMemory,
-            _ => managed::way(&session.client, &self.mount, &found.key).await,
+            _ => managed::way(&session.client, &self.mount, &found.key)
+                .await
+                .unwrap_or(Way::Remote),
         };
         let host = wanted.host.clone();
         let keys = Managed::new(session.client.clone(), &self.mount, host, way, found).await?;

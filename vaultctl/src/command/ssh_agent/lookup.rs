@@ -16,6 +16,8 @@ pub(crate) struct Wanted {
     pub(crate) user: Option<String>,
     /// `org/name`
     pub(crate) repository: Option<String>,
+    /// A key that may only read is of no use.
+    pub(crate) write: bool,
 }
 
 /// The key, and where it may be used.
@@ -29,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) hosts: Vec<Key>,
     /// Lines of a known_hosts file.
     pub(crate) known_hosts: Vec<String>,
+    /// Keys that would do as well.
+    pub(crate) others: Vec<String>,
 }
 
 pub(crate) async fn find(client: &Client, mount: &str, wanted: &Wanted) -> Outcome<Found> {
@@ -43,6 +47,9 @@ pub(crate) async fn find(client: &Client, mount: &str, wanted: &Wanted) -> Outco
         if let Some(value) = value {
             call = call.query(name, value);
         }
+    }
+    if wanted.write {
+        call = call.query("write", true);
     }
     let answer = client.send(call).await.map_err(|error| match error {
         vault_sdk::Error::NotFound { .. } => missing(wanted),
@@ -67,9 +74,11 @@ fn missing(wanted: &Wanted) -> Failure {
 }
 
 fn read(data: &Value) -> Outcome<Found> {
-    let lines = data["known_hosts"].as_array();
-    let lines = lines.into_iter().flatten().filter_map(Value::as_str);
-    let known_hosts: Vec<String> = lines.map(str::to_owned).collect();
+    let texts = |name: &str| -> Vec<String> {
+        let items = data[name].as_array().into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let known_hosts = texts("known_hosts");
     let public = text(data, "public_key")?;
     let odd = |_| remote("the server's answer holds no SSH key", "check VAULT_ADDR");
     let comment = public.splitn(3, ' ').nth(2).unwrap_or_default().to_owned();
@@ -83,6 +92,7 @@ fn read(data: &Value) -> Outcome<Found> {
             .filter_map(|line| host_key(line))
             .collect(),
         known_hosts,
+        others: texts("others"),
     })
 }
 

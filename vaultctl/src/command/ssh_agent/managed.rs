@@ -41,8 +41,9 @@ struct Held {
     private: Option<Arc<PrivateKey>>,
 }
 
-/// The server signs, unless the policy allows only to read the private half.
-pub(crate) async fn way(client: &Client, mount: &str, key: &str) -> Way {
+/// The server signs, unless the policy allows only to read the private half; `None` if it allows
+/// neither.
+pub(crate) async fn way(client: &Client, mount: &str, key: &str) -> Option<Way> {
     let mount = mount.trim_matches('/');
     let (sign, creds) = (
         format!("{mount}/sign/{key}"),
@@ -50,16 +51,18 @@ pub(crate) async fn way(client: &Client, mount: &str, key: &str) -> Way {
     );
     let call = Call::post("sys/capabilities-self", json!({ "paths": [&sign, &creds] }));
     let Ok(answer) = client.send(call.repeatable()).await else {
-        return Way::Remote;
+        // Who may not ask finds out by trying.
+        return Some(Way::Remote);
     };
     let may = |path: &str, wanted: &str| {
         let found = answer.data()[path].as_array();
         let mut found = found.into_iter().flatten();
         found.any(|capability| capability == wanted || capability == "root")
     };
-    match !may(&sign, "update") && may(&creds, "read") {
-        true => Way::InMemory,
-        false => Way::Remote,
+    match (may(&sign, "update"), may(&creds, "read")) {
+        (true, _) => Some(Way::Remote),
+        (false, true) => Some(Way::InMemory),
+        (false, false) => None,
     }
 }
 

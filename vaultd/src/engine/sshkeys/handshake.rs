@@ -181,7 +181,7 @@ impl Handshake {
                     ),
                 );
                 Err(Trouble {
-                    changed_host: Some(host),
+                    changed_host: Some((host, fingerprint(&errors))),
                     ..trouble
                 })
             }
@@ -269,6 +269,13 @@ impl Handshake {
         command.kill_on_drop(true);
         command
     }
+}
+
+/// Of the key that ssh complains of.
+fn fingerprint(errors: &str) -> Option<String> {
+    let mut words = errors.split_ascii_whitespace();
+    let found = words.find(|word| word.starts_with("SHA256:"));
+    found.map(|word| word.trim_end_matches('.').to_owned())
 }
 
 /// In words of ours: what the other side sends is not repeated.

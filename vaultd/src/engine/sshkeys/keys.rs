@@ -2,8 +2,9 @@
 
 use super::key::{FOLDER, Key, KeyType, Pair};
 use super::name::{self, Name};
+use super::published::Published;
 use super::settings::{self, Settings};
-use super::{lines, readers, show, token};
+use super::{index, readers, show, token};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -17,6 +18,8 @@ pub enum Prepared {
     Nothing,
     /// A pair for a key that was not there.
     Pair(Pair),
+    /// The keys of a host.
+    Published(Published),
     /// A token that a forge gave.
     Token(token::Given),
 }
@@ -122,8 +125,8 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
             "the key has targets: retire it first, or delete them, so that nobody accepts it any more",
         ));
     }
-    for target in key.targets.values() {
-        lines::forget(&target.place, &name, view).await?;
+    for id in key.targets.keys() {
+        index::remove(id, &key, &name, view).await?;
     }
     let versions: Vec<u64> = key.versions.keys().copied().collect();
     for version in versions {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use vault_ssh::Key as PublicKey;
 
 use super::name;
+use super::published::Published;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -35,7 +36,7 @@ pub(super) struct Pins {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Changed {
-    pub keys: BTreeSet<String>,
+    pub fingerprints: BTreeSet<String>,
     pub at: Timestamp,
 }
 
@@ -51,8 +52,7 @@ impl Pins {
     fn show(&self, host: &str) -> Value {
         let changed = self.changed.as_ref().map(|changed| {
             json!({
-                "keys": changed.keys,
-                "fingerprints": fingerprints(&changed.keys),
+                "fingerprints": changed.fingerprints,
                 "time": changed.at.to_string(),
             })
         });
@@ -69,7 +69,7 @@ impl Pins {
     }
 }
 
-fn fingerprints(keys: &BTreeSet<String>) -> Vec<String> {
+fn fingerprints(keys: &BTreeSet<String>) -> BTreeSet<String> {
     let keys = keys
         .iter()
         .filter_map(|line| PublicKey::from_line(line).ok());
@@ -107,7 +107,11 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 }
 
 fn keys(ctx: &Ctx<'_>, field: &str) -> Result<BTreeSet<String>, Fault> {
-    let lines = ctx.body().list(field)?.unwrap_or_default();
+    parse(field, &ctx.body().list(field)?.unwrap_or_default())
+}
+
+/// Strong keys in their own spelling.
+pub(super) fn parse(field: &str, lines: &[String]) -> Result<BTreeSet<String>, Fault> {
     let keys = lines.iter().map(|line| match PublicKey::from_line(line) {
         Ok(key) if key.is_strong() => Ok(key.line()),
         Ok(_) => Err(Fault::invalid(format!(
@@ -129,25 +133,49 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
             "missing keys: the lines that 'ssh-keyscan HOST' prints, checked; or authorities",
         ));
     }
-    let replace = body.bool("replace")?.unwrap_or(false);
-    let known = pins(view, &host).await?;
+    let source = name::comment(body.string("source")?.unwrap_or_default())?;
+    let pins = Pins {
+        keys,
+        authorities,
+        source,
+        since: ctx.now(),
+        changed: None,
+    };
+    pin(ctx, &host, &pins, view).await?;
+    Ok(Reply::none())
+}
+
+/// What a forge publishes of its host.
+pub(super) async fn import(
+    ctx: &Ctx<'_>,
+    published: &Published,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
+    let host = name::host(ctx.param("host"))?;
+    let pins = Pins {
+        keys: published.keys.clone(),
+        authorities: BTreeSet::new(),
+        source: published.source.clone(),
+        since: ctx.now(),
+        changed: None,
+    };
+    pin(ctx, &host, &pins, view).await?;
+    Ok(Reply::json(pins.show(&host)))
+}
+
+async fn pin(ctx: &Ctx<'_>, host: &str, pins: &Pins, view: &mut View<'_>) -> Result<(), Fault> {
+    let replace = ctx.body().bool("replace")?.unwrap_or(false);
+    let known = self::pins(view, host).await?;
     let is_new = known.is_none();
-    if known.is_some_and(|known| known.keys != keys || known.authorities != authorities) && !replace
-    {
+    let differs = |known: Pins| known.keys != pins.keys || known.authorities != pins.authorities;
+    if known.is_some_and(differs) && !replace {
         return Err(Fault::invalid(
             "other keys are pinned for the host: check with its operator, then give replace=true",
         ));
     }
-    let pins = Pins {
-        keys,
-        authorities,
-        source: name::comment(body.string("source")?.unwrap_or_default())?,
-        since: ctx.now(),
-        changed: None,
-    };
-    view.put(&row(&host), &pins).await?;
-    view.announce(&row(&host), if is_new { "pinned" } else { "replaced" }, 0);
-    Ok(Reply::none())
+    view.put(&row(host), pins).await?;
+    view.announce(&row(host), if is_new { "pinned" } else { "replaced" }, 0);
+    Ok(())
 }
 
 /// Compares what a host showed with what is pinned.
@@ -160,7 +188,7 @@ pub(super) async fn compare(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
         return Err(Fault::invalid("missing keys: what the host showed"));
     }
     if !known {
-        changed(view, &host, shown, ctx.now()).await?;
+        changed(view, &host, fingerprints(&shown), ctx.now()).await?;
     }
     Ok(Reply::json(json!({
         "changed": !known,
@@ -173,13 +201,13 @@ pub(super) async fn compare(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
 pub(super) async fn changed(
     view: &mut View<'_>,
     host: &str,
-    keys: BTreeSet<String>,
+    fingerprints: BTreeSet<String>,
     at: Timestamp,
 ) -> Result<(), Fault> {
     let Some(mut pins) = pins(view, host).await? else {
         return Ok(());
     };
-    pins.changed = Some(Changed { keys, at });
+    pins.changed = Some(Changed { fingerprints, at });
     view.put(&row(host), &pins).await?;
     view.announce(&row(host), "host-key-changed", 0);
     Ok(())

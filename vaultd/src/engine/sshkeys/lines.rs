@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::authorized_keys::line;
+use super::index;
 use super::key::Key;
-use super::name::{self, Name};
+use super::name;
 use super::place::Place;
 use super::target::Step;
 use crate::barrier::View;
@@ -12,34 +13,13 @@ use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
 
-const FOLDER: &str = "command";
-
-fn row(host: &str, user: &str, key: &Name) -> String {
-    format!("{FOLDER}/{host}/{user}/{}", key.as_str())
-}
-
-/// So that a host's keys are found without looking at all keys.
-pub(super) async fn index(place: &Place, key: &Name, view: &mut View<'_>) -> Result<(), Fault> {
-    match place {
-        Place::Command { host, user, .. } => Ok(view.put(&row(host, user, key), &true).await?),
-        _ => Ok(()),
-    }
-}
-
-pub(super) async fn forget(place: &Place, key: &Name, view: &mut View<'_>) -> Result<(), Fault> {
-    match place {
-        Place::Command { host, user, .. } => Ok(view.delete(&row(host, user, key)).await?),
-        _ => Ok(()),
-    }
-}
-
 /// Every key that is good for that user there.
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let host = name::host(&ctx.body().required("host")?)?;
     let user = name::account(&ctx.body().required("user")?)?;
     let mut lines = Vec::new();
-    for key in view.list(&format!("{FOLDER}/{host}/{user}")).await? {
-        let Some(key) = Key::find(view, &Name::parse(&key)?).await? else {
+    for name in index::names(&index::of_command(&host, &user), view).await? {
+        let Some(key) = Key::find(view, &name).await? else {
             continue;
         };
         for target in key.targets.values() {

@@ -12,6 +12,7 @@ mod creds;
 mod errand;
 mod forge;
 mod handshake;
+mod index;
 mod key;
 mod keys;
 mod known_hosts;
@@ -20,6 +21,7 @@ mod lookup;
 mod name;
 mod orders;
 mod place;
+mod published;
 mod readers;
 mod rotation;
 mod routes;
@@ -56,6 +58,9 @@ pub async fn prepare(
 ) -> Result<Prepared, Fault> {
     match call {
         Call::WriteKey => keys::prepare(ctx, view, outside).await,
+        Call::ImportHost => published::ask(ctx, view, outside)
+            .await
+            .map(Prepared::Published),
         Call::ForgeToken => token::ask(ctx, view, outside).await.map(Prepared::Token),
         _ => Ok(Prepared::Nothing),
     }
@@ -106,6 +111,10 @@ pub async fn run(
         Call::WriteHost => known_hosts::write(ctx, view).await,
         Call::ReadHost => known_hosts::read(ctx, view).await,
         Call::DeleteHost => known_hosts::delete(ctx, view).await,
+        Call::ImportHost => match prepared {
+            Prepared::Published(published) => known_hosts::import(ctx, published, view).await,
+            _ => Err(Fault::Internal("nothing was prepared")),
+        },
         Call::CompareHost => known_hosts::compare(ctx, view).await,
     }
 }

@@ -41,6 +41,7 @@ pub enum Call {
     ReadHost,
     DeleteHost,
     CompareHost,
+    ImportHost,
 }
 
 const CONFIG: &str = "key_type rotation_period grace linger";
@@ -82,10 +83,11 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::Read, "public/{name}", Call::Public, "version", "The public half."),
     Row::new(Verb::Read, "creds/{name}", Call::Creds, "format version", "The private half; who reads it is remembered."),
     Row::new(Verb::Write, "sign/{name}", Call::Sign, "data flags host_key host_signature", "Sign one login with the key, in place of an agent."),
-    Row::new(Verb::Read, "lookup", Call::Lookup, "key host", "The public half of a key and the keys of its hosts, for an agent."),
+    Row::new(Verb::Read, "lookup", Call::Lookup, "key host user repository write", "The key for a host and repository, and the keys of the host, for an agent."),
     Row::new(Verb::List, "known-hosts", Call::ListHosts, "after limit", "List the hosts whose keys are pinned."),
     Row::new(Verb::Write, "known-hosts/{host}", Call::WriteHost, "keys authorities source replace", "Pin the keys of a host."),
     Row::new(Verb::Read, "known-hosts/{host}", Call::ReadHost, "", "Read the keys of a host."),
     Row::new(Verb::Delete, "known-hosts/{host}", Call::DeleteHost, "", "Forget the keys of a host."),
     Row::new(Verb::Write, "known-hosts/{host}/compare", Call::CompareHost, "keys", "Compare what a host showed with what is pinned; a change is an event."),
+    Row::new(Verb::Write, "known-hosts/{host}/import", Call::ImportHost, "forge replace", "Pin the keys that GitHub publishes of its host."),
 ];

@@ -11,11 +11,8 @@ use serde_json::json;
 use vault_ssh::Key as PublicKey;
 use vault_ssh::agent::{Binding, Connection, SignRequest, Userauth};
 
-use super::forge::Forge;
 use super::key::{self, Key};
-use super::place::Place;
-use super::servers::Server;
-use super::{known_hosts, readers};
+use super::{known_hosts, lookup, readers};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -121,23 +118,9 @@ async fn check_host(
 /// Keys of the hosts of all targets, and of who signs for them.
 async fn pinned(key: &Key, view: &mut View<'_>) -> Result<Vec<PublicKey>, Fault> {
     let mut found = Vec::new();
-    for target in key.targets.values() {
-        let to = match &target.place {
-            Place::Repository { forge, .. } => {
-                let forge = Forge::find(view, forge).await?;
-                forge.map(|forge| forge.destination().host())
-            }
-            Place::Server { server, user, .. } => {
-                let server = Server::find(view, server).await?;
-                server.map(|server| server.destination(user).host())
-            }
-            Place::Command { host, .. } => Some(host.clone()),
-        };
-        if let Some(host) = to {
-            let lines = known_hosts::lines(view, &host).await?;
-            let keys = lines.iter().filter_map(|line| key_of(line));
-            found.extend(keys);
-        }
+    for host in lookup::hosts(key, view).await? {
+        let lines = known_hosts::lines(view, &host).await?;
+        found.extend(lines.iter().filter_map(|line| key_of(line)));
     }
     Ok(found)
 }

@@ -59,8 +59,8 @@ pub(super) struct Failure {
 pub struct Trouble {
     pub(super) cause: String,
     pub(super) hint: String,
-    /// It showed another key than those that are pinned.
-    pub(super) changed_host: Option<String>,
+    /// It showed another key than those that are pinned; its fingerprint, as far as that is known.
+    pub(super) changed_host: Option<(String, Option<String>)>,
 }
 
 impl Trouble {

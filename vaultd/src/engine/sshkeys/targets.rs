@@ -1,7 +1,7 @@
 //! Where a key is to be good.
 
+use super::index;
 use super::key::{Key, row};
-use super::lines;
 use super::name::Name;
 use super::place::Place;
 use super::target::{Held, Step, Target};
@@ -71,7 +71,7 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     if let Some(rotation) = key.rotation.as_ref().filter(|rotation| rotation.new > 0) {
         target.held.entry(rotation.new).or_insert_with(publish);
     }
-    lines::index(&target.place, &name, view).await?;
+    index::add(&target.place, &name, view).await?;
     key.targets.insert(id.as_str().to_owned(), target);
     view.announce(&row(&name), "target-added", key.current);
     key.store(view, &name).await?;
@@ -96,10 +96,10 @@ async fn check(place: &Place, view: &mut View<'_>) -> Result<(), Fault> {
 pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let (name, mut key) = Key::named(ctx, view).await?;
     let force = ctx.body().bool("force")?.unwrap_or(false);
+    index::remove(ctx.param("id"), &key, &name, view).await?;
     let Some(target) = key.targets.get_mut(ctx.param("id")) else {
         return Ok(Reply::none());
     };
-    lines::forget(&target.place, &name, view).await?;
     target.leaving = true;
     target.empty(ctx.now());
     if force {

@@ -153,8 +153,9 @@ pub async fn settle(
                 (Err(trouble), _) => {
                     if held.failed(trouble, now) {
                         view.announce(&path, "failed", *version);
-                        if let Some(host) = &trouble.changed_host {
-                            known_hosts::changed(view, host, BTreeSet::new(), now).await?;
+                        if let Some((host, shown)) = &trouble.changed_host {
+                            let shown: BTreeSet<String> = shown.iter().cloned().collect();
+                            known_hosts::changed(view, host, shown, now).await?;
                         }
                     }
                 }

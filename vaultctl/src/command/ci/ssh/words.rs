@@ -47,6 +47,13 @@ impl Words {
         })
     }
 
+    /// Whether the command is one of git's that changes a repository.
+    pub(super) fn writes(&self) -> bool {
+        let command = self.command.as_deref().unwrap_or_default();
+        let upload = command.starts_with("git-lfs-") && command.ends_with(" upload");
+        command.starts_with("git-receive-pack ") || upload
+    }
+
     /// `org/name` if the command is one of git's.
     pub(super) fn repository(&self) -> Option<String> {
         let command = self.command.as_deref()?;

@@ -122,6 +122,7 @@ fn wanted(words: &Words) -> Outcome<Wanted> {
         }),
         user: value("user").map(str::to_owned),
         repository: words.repository(),
+        write: words.writes(),
     })
 }
 

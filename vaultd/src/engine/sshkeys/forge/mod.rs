@@ -118,6 +118,11 @@ impl Forge {
         Trust::from_pem(&self.ca_cert).map_err(|failure| Fault::invalid(failure.to_string()))
     }
 
+    /// On its API, for all to read.
+    pub(super) fn publishes_host_keys(&self) -> bool {
+        self.kind == Kind::Github
+    }
+
     pub(super) fn destination(&self) -> Destination {
         Destination {
             address: self.ssh_host.clone(),
