@@ -174,9 +174,16 @@ impl Fleet {
             pulled += puller.pulled;
         }
         println!("{pulled} pulls in {:?}, none failed", start.elapsed());
-        for (puller, old) in self.pullers.iter().zip(&old) {
-            puller.lock().unwrap().clone.is_refused(old);
-        }
+        let both: Vec<_> = self.pullers.iter().zip(&old).collect();
+        std::thread::scope(|scope| {
+            for some in both.chunks(REPOSITORIES.div_ceil(PULLERS)) {
+                scope.spawn(move || {
+                    for (puller, old) in some {
+                        puller.lock().unwrap().clone.is_refused(old);
+                    }
+                });
+            }
+        });
         for name in &self.names {
             assert_eq!(self.forge.keys(&format!("team/{name}")).len(), 1);
         }

@@ -96,6 +96,32 @@ fn the_key_of_the_administrator_rotates_too() {
     site.ready("k", 1);
 }
 
+/// All in one file.
+#[test]
+fn keys_of_one_account_that_rotate_together_lose_no_line() {
+    let (site, sshd) = (Site::new(), Sshd::start());
+    let others = administered(&site, &sshd);
+    let names: Vec<String> = (0..8).map(|at| format!("k{at}")).collect();
+    for name in &names {
+        site.write(&format!("keys/{name}"), json!({}));
+        let target = json!({"server": "box", "user": "deploy"});
+        site.write(&format!("keys/{name}/targets/box"), target);
+    }
+    names.iter().for_each(|name| drop(site.ready(name, 1)));
+    for name in &names {
+        site.write(&format!("keys/{name}/rotate"), json!({}));
+    }
+    names.iter().for_each(|name| drop(site.ready(name, 2)));
+    let text = fs::read_to_string(sshd.authorized_keys()).unwrap();
+    assert!(text.starts_with(&others), "{text}");
+    for name in &names {
+        let public = site.read(&format!("public/{name}"));
+        let public = public["public_key"].as_str().unwrap();
+        assert_eq!(text.matches(public).count(), 1, "{text}");
+    }
+    assert_eq!(text.lines().count(), others.lines().count() + names.len());
+}
+
 #[test]
 fn a_host_asks_for_its_lines() {
     let site = Site::new();
