@@ -248,6 +248,30 @@ fn readers_that_never_come_are_waited_for_until_the_grace_ends() {
     scene.clone.is_refused(&scene.old);
 }
 
+/// Nobody knows who has a key that was made by hand.
+#[test]
+fn a_key_that_was_taken_over_is_good_until_the_grace_ends() {
+    let (site, forge) = (Site::new(), Forge::start(Dialect::Gitea, &["a/one"]));
+    site.know(&forge);
+    let clone = Clone::of(&forge, "a/one");
+    let file = clone.dir.path().join("by_hand");
+    let public = keygen(&file);
+    forge.add_by_hand("a/one", &public, true);
+    let private = std::fs::read_to_string(&file).unwrap();
+    site.write("keys/k", json!({"private_key": private, "grace": 4}));
+    let target = json!({"forge": "gitea", "repository": "a/one"});
+    site.write("keys/k/targets/main", target);
+    site.ready("k", 1);
+    site.write("keys/k/rotate", json!({}));
+    let status = site.until("k", |s| s["rotation"]["stage"] == "draining");
+    let waits = status["rotation"]["waits_for"][0].as_str().unwrap();
+    assert!(waits.contains("before vaultd"), "{status}");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    clone.pulls(&private);
+    site.ready("k", 2);
+    clone.is_refused(&private);
+}
+
 #[test]
 fn a_key_rotates_when_its_time_has_come() {
     let scene = scene();

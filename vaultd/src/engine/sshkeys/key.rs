@@ -108,6 +108,8 @@ pub struct Pair {
     pub(super) private: Secret,
     /// `ssh-ed25519 AAAA…`
     pub(super) public: String,
+    /// It was made elsewhere.
+    pub(super) is_foreign: bool,
 }
 
 impl Pair {
@@ -115,22 +117,23 @@ impl Pair {
     pub(super) fn generate(kind: KeyType, random: &dyn Random) -> Result<Pair, Fault> {
         let key = PrivateKey::generate(kind.kind(), random)
             .map_err(|_| Fault::Internal("the library makes no key"))?;
-        Pair::of(&key)
+        Pair::of(&key, false)
     }
 
     pub(super) fn parse(text: &str) -> Result<Pair, Fault> {
         let key = PrivateKey::parse(text)
             .map_err(|error| Fault::invalid(format!("private_key: {error}")))?;
-        Pair::of(&key)
+        Pair::of(&key, true)
     }
 
-    pub(super) fn of(key: &PrivateKey) -> Result<Pair, Fault> {
+    fn of(key: &PrivateKey, is_foreign: bool) -> Result<Pair, Fault> {
         let private = key
             .to_pkcs8()
             .map_err(|_| Fault::Internal("the library writes no key"))?;
         Ok(Pair {
             private: Secret::copy(&private),
             public: key.public().line(),
+            is_foreign,
         })
     }
 }
@@ -163,6 +166,9 @@ pub(super) struct Key {
 pub(super) struct Version {
     /// `ssh-ed25519 AAAA…`, without a comment.
     pub public: String,
+    /// It was made elsewhere: people have it who are not known as readers.
+    #[serde(default)]
+    pub is_foreign: bool,
     /// Names the version at its targets.
     pub marker: String,
     pub created: Timestamp,
@@ -234,6 +240,7 @@ impl Key {
         self.last += 1;
         let version = Version {
             public: pair.public.clone(),
+            is_foreign: pair.is_foreign,
             marker: random_base62(12, random),
             created: now,
         };

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use super::readers::Readers;
+use super::readers::{Reader, Readers};
 use super::settings::Settings;
 use super::target::{Held, Step};
 
@@ -92,9 +92,10 @@ impl Key {
             return false;
         };
         let readers = &waiting.readers.seen;
-        let nobody_has_it = readers
-            .values()
-            .all(|reader| reader.version != rotation.old);
+        let old = self.versions.get(&rotation.old);
+        let is_foreign = old.is_some_and(|old| old.is_foreign);
+        let has_it = |reader: &Reader| reader.version == rotation.old;
+        let nobody_has_it = !is_foreign && !readers.values().any(has_it);
         let none_on_the_way =
             readers.is_empty() || waiting.now >= later(switched, waiting.settings.linger);
         rotation.emergency || waiting.now >= end || nobody_has_it && none_on_the_way

@@ -58,8 +58,14 @@ pub(super) async fn reply(name: &Name, key: &Key, view: &mut View<'_>) -> Result
     }
     let rotation = key.rotation.as_ref().map(|rotation| {
         let behind = readers.seen.values().filter(|r| r.version == rotation.old);
+        let old = key.versions.get(&rotation.old);
+        let strangers = old.filter(|old| old.is_foreign);
+        let strangers = strangers.map(|_| "whoever had the key before vaultd");
         let waits: Vec<&str> = match rotation.stage {
-            Stage::Draining => behind.map(|reader| reader.name.as_str()).collect(),
+            Stage::Draining => behind
+                .map(|reader| reader.name.as_str())
+                .chain(strangers)
+                .collect(),
             _ => Vec::new(),
         };
         json!({
