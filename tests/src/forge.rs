@@ -127,8 +127,12 @@ impl Forge {
             ..State::default()
         };
         let state = Arc::new(Mutex::new(state));
-        let (shared, site) = (Arc::clone(&state), Arc::clone(&sshd));
-        let web = Web::start(move |asked| answer(dialect, asked, &shared, &site));
+        // The API's threads may outlive the test: sshd has to end with it.
+        let (shared, site) = (Arc::clone(&state), Arc::downgrade(&sshd));
+        let web = Web::start(move |asked| match site.upgrade() {
+            Some(sshd) => answer(dialect, asked, &shared, &sshd),
+            None => (503, String::new()),
+        });
         Forge {
             dialect,
             web,
