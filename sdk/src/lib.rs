@@ -48,6 +48,7 @@ pub mod runner;
 mod secret;
 mod secrets;
 mod ssh;
+mod ssh_keys;
 mod sys;
 mod tls;
 mod token;
@@ -75,6 +76,7 @@ pub use secrets::{Found, FromSecret, SecretRef, Secrets};
 #[doc(hidden)]
 pub use secrets::{concat, total};
 pub use ssh::SshKey;
+pub use ssh_keys::{ManagedKey, SshKeys};
 pub use sys::Sys;
 pub use typed::SecretMap;
 pub use vault_proto as proto;

@@ -8,5 +8,6 @@ mod loading;
 mod login;
 mod renewal;
 mod sending;
+mod ssh_keys;
 mod startup;
 mod tls;

@@ -20,6 +20,12 @@ fn git_clones_with_the_key_that_is_named_and_pinned_hosts() {
     let (code, _, err) = finish(&mut host.vaultctl(&[&clone[..], &[&two, "b"]].concat()));
     assert_eq!(code, 128, "{err}");
     assert!(err.contains("Repository not found"), "{err}");
+    // ssh itself, as git would start it.
+    let (place, port) = ("deploy@127.0.0.1", host.sshd.port.to_string());
+    let ssh = ["ci", "ssh", "--key", "one", "--", "ssh", "-p", &port, place];
+    let (code, _, err) = finish(&mut host.vaultctl(&[&ssh[..], &["uptime"]].concat()));
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("Repository not found"), "{err}");
     holds_no_key(host.home.path(), &host.private("one"));
     assert_eq!(std::fs::read_dir(host.runtime()).unwrap().count(), 0);
     // The code is the command's own, and so are its words.
