@@ -7,12 +7,13 @@
 //! them, so ratios travel between machines and absolute figures do not. A and B alternate in short
 //! rounds; figures are medians, ratios are medians of the ratios of neighbouring rounds.
 //!
-//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules|ssh ...]`.
+//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules|ssh|pki ...]`.
 //! `VAULTD_BENCH_SECONDS` is the length of a round (default 2), `VAULTD_BENCH_BIN` another vaultd.
 
 mod certificates;
 mod claims;
 mod fixed;
+mod issuing;
 mod load;
 mod raw;
 mod report;
@@ -77,6 +78,9 @@ async fn bench(time: Duration, args: &[String]) -> Result<()> {
     }
     if wanted("rules") {
         claims::rules(&vault, time).await?;
+    }
+    if wanted("pki") {
+        issuing::issuing(&vault, time).await?;
     }
     if wanted("ssh") {
         certificates::certificates(&vault, time).await?;

@@ -451,6 +451,17 @@ fn nothing_outlives_its_issuer_unless_the_issuer_says_so() {
         json!({"common_name": "a.example.com", "ttl": "480h"}),
     );
     assert!(much.expect(200).text.contains("maxTTL"));
+    let csr = site.csr("-newkey ed25519 -subj /CN=below");
+    let body = |enforce: bool| json!({"csr": csr, "common_name": "below", "ttl": "2h", "enforce_leaf_not_after_behavior": enforce});
+    site.root("POST", "pki/issuer/default", json!({}));
+    assert!(
+        site.refused("pki/root/sign-intermediate", body(true))
+            .contains("beyond")
+    );
+    let below = site
+        .vault
+        .root("POST", "pki/root/sign-intermediate", body(false));
+    assert!(below.expect(200).text.contains("outlives its issuer"));
 }
 
 #[test]

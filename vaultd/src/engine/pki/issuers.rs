@@ -34,8 +34,9 @@ pub(super) async fn list(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 }
 
 pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    let issuer = Issuer::named(view, ctx.param("ref")).await?;
-    Ok(Reply::map(issuer.show(view).await?))
+    let issuer = Issuer::find(view, ctx.param("ref")).await?;
+    let missing = Fault::Refused("unable to find PKI issuer for reference");
+    Ok(Reply::map(issuer.ok_or(missing)?.show(view).await?))
 }
 
 /// `ca`, `ca/pem`, `ca_chain` and the same of one issuer, without an envelope. What is not there is

@@ -2,7 +2,7 @@
 //!
 //! Promises: limits of a role are checked on the names that the certificate will have, wherever they
 //! come from; an issuer's key leaves only when it was asked for at its making; serial numbers have 159
-//! random bits; nothing outlives its issuer unless the issuer allows it; a revoked issuer signs
+//! random bits; no leaf outlives its issuer unless the issuer allows it; a revoked issuer signs
 //! nothing. Does not promise: that a certificate is forgotten by who does not ask for revocations:
 //! short lives do.
 

@@ -295,7 +295,17 @@ pub(super) async fn sign_intermediate(ctx: &Ctx<'_>, view: &mut View<'_>) -> Res
     }
     let mut extensions = authority_extensions(body, &subject)?;
     extensions.urls = authority.issuer.urls(view).await?;
-    let validity = Validity::asked(ctx, &Role::default())?.under(&authority)?;
+    let mut validity = Validity::asked(ctx, &Role::default())?;
+    if body
+        .bool("enforce_leaf_not_after_behavior")?
+        .unwrap_or(false)
+    {
+        validity = validity.under(&authority)?;
+    } else if validity.not_after > authority.facts.not_after {
+        // Another signature of the issuer's key may carry it on.
+        validity.warning =
+            Some("the certificate outlives its issuer: chains through it end earlier");
+    }
     let (hash, pss) = how(body)?;
     let leaf = signed(
         ctx,

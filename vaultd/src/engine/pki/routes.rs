@@ -98,7 +98,7 @@ const SIGN_CA: &str = "csr common_name alt_names ip_sans uri_sans other_sans ttl
     permitted_ip_ranges excluded_ip_ranges permitted_email_addresses excluded_email_addresses \
     permitted_uri_domains excluded_uri_domains ou organization country locality province \
     street_address postal_code serial_number signature_bits use_pss not_before_duration issuer_ref \
-    remove_roots_from_chain";
+    remove_roots_from_chain enforce_leaf_not_after_behavior";
 const SELF: &str =
     "certificate issuer_ref signature_bits use_pss require_matching_certificate_algorithms";
 const ISSUER: &str = "issuer_name leaf_not_after_behavior manual_chain usage \
