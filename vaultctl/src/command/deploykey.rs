@@ -71,8 +71,7 @@ enum Command {
         wait: Wait,
     },
     /// Where a key is good
-    #[command(subcommand)]
-    Targets(Targets),
+    Targets(Box<Where>),
     /// Every key: where it is used, by whom last, when it rotates
     Board,
     /// Forget a key that has no targets
@@ -102,6 +101,16 @@ struct Create {
     place: Place,
     #[command(flatten)]
     wait: Wait,
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Where {
+    /// List the targets of this key
+    #[arg(required = true)]
+    name: Option<String>,
+    #[command(subcommand)]
+    command: Option<Targets>,
 }
 
 #[derive(clap::Subcommand)]
@@ -174,22 +183,12 @@ pub(crate) async fn run(session: &Session, args: Args) -> Outcome {
                 .await?;
             wait.show(&engine, &name, answer.body).await
         }
-        Command::Targets(Targets::List { name }) => {
-            let answer = session.send(Call::list(engine.key(&name, "/targets")));
-            session.out.names(&keys(answer.await?.data()))
-        }
-        Command::Targets(Targets::Add { name, place, wait }) => {
-            engine.add(&name, &place, &wait).await
-        }
-        Command::Targets(Targets::Remove {
-            name,
-            id,
-            force,
-            wait,
-        }) => {
-            let call = Call::delete(engine.key(&name, &format!("/targets/{id}")));
-            let answer = session.send(call.query("force", force)).await?;
-            wait.show(&engine, &name, answer.body).await
+        Command::Targets(place) => {
+            let Where { name, command } = *place;
+            let name = name.unwrap_or_default();
+            engine
+                .targets(command.unwrap_or(Targets::List { name }))
+                .await
         }
         Command::Board => {
             let answer = session.send(Call::get(engine.path("board"))).await?;
@@ -205,6 +204,26 @@ pub(crate) async fn run(session: &Session, args: Args) -> Outcome {
 }
 
 impl Engine<'_> {
+    async fn targets(&self, command: Targets) -> Outcome {
+        match command {
+            Targets::List { name } => {
+                let answer = self.session.send(Call::list(self.key(&name, "/targets")));
+                self.session.out.names(&keys(answer.await?.data()))
+            }
+            Targets::Add { name, place, wait } => self.add(&name, &place, &wait).await,
+            Targets::Remove {
+                name,
+                id,
+                force,
+                wait,
+            } => {
+                let call = Call::delete(self.key(&name, &format!("/targets/{id}")));
+                let answer = self.session.send(call.query("force", force)).await?;
+                wait.show(self, &name, answer.body).await
+            }
+        }
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("{}/{rest}", self.mount)
     }

@@ -45,6 +45,7 @@ enum Command {
     },
     /// Ask a host for its keys, show their fingerprints, and pin them if you say so
     Scan {
+        /// A name or an address; [HOST]:PORT if the port is not 22
         host: String,
         /// Pin the key with this fingerprint, without asking: SHA256:…
         #[arg(long, value_name = "FINGERPRINT")]

@@ -81,10 +81,14 @@ pub(super) fn summary(data: &Value) -> String {
     );
     let rotation = &data["rotation"];
     if rotation.is_object() {
+        let new = match rotation["new_version"].as_u64() {
+            None | Some(0) => "a new version".to_owned(),
+            Some(new) => new.to_string(),
+        };
         text += &format!(
             "; {}: {} follows {}",
             word(&rotation["stage"]),
-            word(&rotation["new_version"]),
+            new,
             word(&rotation["old_version"])
         );
         if rotation["stage"] == "draining" {

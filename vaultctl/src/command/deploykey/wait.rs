@@ -1,5 +1,6 @@
 //! Waiting until what was begun is done at every target.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -33,6 +34,7 @@ impl Wait {
         if !self.wait {
             return show::status(out, &data);
         }
+        let before = tries(&data);
         let end = Instant::now() + Duration::from_secs(self.timeout);
         let progress = Progress::spinner(&show::summary(&data));
         let mut said = String::new();
@@ -47,7 +49,7 @@ impl Wait {
                 drop(progress);
                 return show::status(out, &data);
             }
-            if has_failed(&data) || Instant::now() >= end {
+            if has_failed(&data, &before) || Instant::now() >= end {
                 break;
             }
             sleep(PAUSE).await;
@@ -56,10 +58,13 @@ impl Wait {
         }
         drop(progress);
         show::status(out, &data)?;
-        Err(match has_failed(&data) {
+        Err(match has_failed(&data, &before) {
             true => remote(
                 format!("{name} does not get on; what worked before still works"),
-                "do what is said above; it is tried again by itself, and at once with the same command",
+                format!(
+                    "do what is said above; it is tried again by itself, and at once with \
+                     vaultctl deploykey verify {name} --wait"
+                ),
             ),
             false => remote(
                 format!("{name} is not done within {} seconds", self.timeout),
@@ -69,13 +74,23 @@ impl Wait {
     }
 }
 
-/// One try may fail for a moment.
-fn has_failed(data: &Value) -> bool {
-    let targets = data["targets"].as_object();
-    let held = targets.into_iter().flat_map(|targets| targets.values());
-    let held = held.filter_map(|target| target["versions"].as_object());
-    let mut tries = held
-        .flat_map(|versions| versions.values())
-        .filter_map(|held| held["failure"]["tries"].as_u64());
-    tries.any(|tries| tries >= TRIES)
+/// How often the present step of each version at each target was tried in vain.
+fn tries(data: &Value) -> BTreeMap<(String, String), u64> {
+    let mut found = BTreeMap::new();
+    for (id, target) in data["targets"].as_object().into_iter().flatten() {
+        for (version, held) in target["versions"].as_object().into_iter().flatten() {
+            if let Some(tries) = held["failure"]["tries"].as_u64() {
+                found.insert((id.clone(), version.clone()), tries);
+            }
+        }
+    }
+    found
+}
+
+/// One try may fail for a moment; what had failed before counts once it fails again.
+fn has_failed(data: &Value, before: &BTreeMap<(String, String), u64>) -> bool {
+    tries(data).iter().any(|(held, tries)| {
+        let before = before.get(held).map_or(0, |before| before + 1);
+        *tries >= TRIES.max(before)
+    })
 }

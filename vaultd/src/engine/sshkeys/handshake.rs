@@ -139,7 +139,9 @@ impl Handshake {
         if self.pins.is_empty() {
             return Err(Trouble::new(
                 format!("no key is pinned for the host {host}"),
-                format!("pin it: write its keys to known-hosts/{host}"),
+                format!(
+                    "pin it: vaultctl ssh known-hosts scan '{host}', or write its keys to known-hosts/{host}"
+                ),
             ));
         }
         let (public, private) = match &self.with {
