@@ -34,7 +34,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// What engines and methods share with `core`: the types of a request and its answer, no deeds.
 const VOCABULARY: &[&str] = &[
-    "aside", "body", "context", "fault", "glob", "login", "reply", "request", "route", "slow",
+    "aside", "body", "context", "fault", "glob", "login", "name", "reply", "request", "route",
+    "slow",
 ];
 
 /// Names that say nothing about what a file does.

@@ -35,6 +35,7 @@ pub mod lockout;
 pub mod login;
 pub mod meter;
 pub mod mount;
+pub mod name;
 pub mod operator;
 pub mod pipeline;
 pub mod quota;

@@ -10,11 +10,11 @@ use vault_x509::x509_parser::prelude::{FromDer, X509Certificate};
 use vault_x509::{Hash, Name, PublicKey, Signer, Urls};
 
 use super::key::Key;
-use super::name;
 use super::settings::{Cluster, Places};
 use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::fault::Fault;
+use crate::core::name;
 
 pub(super) const FOLDER: &str = "issuer";
 pub(super) const CONFIG: &str = "config/issuers";
@@ -224,7 +224,7 @@ impl Issuer {
             };
         }
         // What holds a slash or a dot at its ends is no name of a row.
-        if name::check(reference).is_ok()
+        if name::check(reference, "issuer").is_ok()
             && let Some(found) = view.get(&row(reference)).await?
         {
             return Ok(Some(found));
@@ -349,7 +349,7 @@ impl Authority {
 
 /// The name that a request gives to a new issuer.
 pub(super) async fn new_name(body: &Body, view: &mut View<'_>) -> Result<String, Fault> {
-    let name = name::optional(body, "issuer_name")?;
+    let name = super::name::optional(body, "issuer_name")?;
     let all = Issuer::all(view).await?;
     match !name.is_empty() && all.iter().any(|issuer| issuer.name == name) {
         true => Err(Fault::invalid(

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::core::fault::Fault;
+use crate::core::name;
 
 /// 1 to 128 letters, digits, `_`, `-` and `.`, with a letter, digit or `_` at both ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,17 +11,7 @@ pub(super) struct Name(String);
 
 impl Name {
     pub(super) fn parse(text: &str, what: &str) -> Result<Name, Fault> {
-        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        let bytes = text.as_bytes();
-        let ends = bytes.first().is_some_and(word) && bytes.last().is_some_and(word);
-        let inner = bytes.iter().all(|byte| word(byte) || b"-.".contains(byte));
-        match ends && inner && bytes.len() <= 128 {
-            true => Ok(Name(text.to_owned())),
-            false => Err(Fault::invalid(format!(
-                "invalid {what} name: use 1 to 128 letters, digits, '_', '-' or '.', with a \
-                 letter, digit or '_' at both ends"
-            ))),
-        }
+        Ok(Name(name::check(text, what)?.to_owned()))
     }
 
     pub(super) fn role_row(&self) -> String {

@@ -1,6 +1,7 @@
 //! Names of keys, forges, servers and targets; hosts, accounts and repositories.
 
 use crate::core::fault::Fault;
+use crate::core::name;
 
 /// 1 to 128 of letters, digits, `_`, `-` and `.`, with a letter, digit or `_` at both ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -8,17 +9,9 @@ pub struct Name(String);
 
 impl Name {
     pub(super) fn parse(text: &str) -> Result<Name, Fault> {
-        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        let bytes = text.as_bytes();
-        let ends = bytes.first().is_some_and(word) && bytes.last().is_some_and(word);
-        let inner = bytes.iter().all(|byte| word(byte) || b"-.".contains(byte));
-        match ends && inner && bytes.len() <= 128 {
-            true => Ok(Name(text.to_owned())),
-            false => Err(Fault::invalid(
-                "invalid name: use 1 to 128 letters, digits, '_', '-' or '.', with a letter, digit \
-                 or '_' at both ends",
-            )),
-        }
+        Ok(Name(
+            name::check(text, "key, forge, server or target")?.to_owned(),
+        ))
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -7,28 +7,15 @@ use zeroize::Zeroizing;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::name;
 
 /// Where the keys are listed.
 pub(super) const FOLDER: &str = "keys";
 
 /// Letters, digits, `_`, `-` and `.`, with a letter, digit or `_` at both ends.
 pub(super) fn row(ctx: &Ctx<'_>) -> Result<String, Fault> {
-    let name = ctx.param("name");
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let bytes = name.as_bytes();
-    let ends = [bytes.first(), bytes.last()];
-    let fits = ends.iter().all(|end| end.is_some_and(|&byte| word(byte)))
-        && bytes
-            .iter()
-            .all(|&byte| word(byte) || byte == b'-' || byte == b'.')
-        && bytes.len() <= 128;
-    match fits {
-        true => Ok(format!("{FOLDER}/{name}")),
-        false => Err(Fault::invalid(
-            "invalid key name: use 1 to 128 letters, digits, '_', '-' or '.', with a letter, \
-             digit or '_' at both ends",
-        )),
-    }
+    let name = name::check(ctx.param("name"), "key")?;
+    Ok(format!("{FOLDER}/{name}"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

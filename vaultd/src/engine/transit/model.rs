@@ -9,6 +9,7 @@ use super::version::{HMAC_KEY, KeyType, Version};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::name;
 
 /// Where the keys are listed.
 pub(super) const FOLDER: &str = "keys";
@@ -20,20 +21,7 @@ pub(super) struct KeyName(String);
 
 impl KeyName {
     pub(super) fn parse(text: &str) -> Result<KeyName, Fault> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let bytes = text.as_bytes();
-        let ends = [bytes.first(), bytes.last()];
-        let inner = |&byte: &u8| word(byte) || byte == b'-' || byte == b'.';
-        let fits = ends.iter().all(|end| end.is_some_and(|&byte| word(byte)))
-            && bytes.iter().all(inner)
-            && bytes.len() <= 128;
-        if !fits {
-            return Err(Fault::invalid(
-                "invalid key name: use 1 to 128 letters, digits, '_', '-' or '.', with a letter, \
-                 digit or '_' at both ends",
-            ));
-        }
-        Ok(KeyName(text.to_owned()))
+        Ok(KeyName(name::check(text, "key")?.to_owned()))
     }
 
     /// The name in the path of a request.

@@ -137,6 +137,15 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, queue: &mpsc::Receiver<Job>) {
+        self.serve(queue);
+        // Readers keep the log from going when it closes: empty it, so that the database is whole by
+        // itself. What cannot be copied now is copied at the next start.
+        if self.shared.health.check().is_ok() {
+            let _ = connection::truncate_log(&self.conn);
+        }
+    }
+
+    fn serve(&mut self, queue: &mpsc::Receiver<Job>) {
         while let Ok(job) = queue.recv() {
             match job {
                 Job::Commit {
