@@ -176,9 +176,8 @@ git pull -q"
     let (job_code, _, job_err) = told(&job.wait_with_output().unwrap());
     assert_eq!(code, 0, "{err}\n{out}");
     assert!(out.contains("ready, version 2"), "{out}");
-    for stage in ["publishing: 2 follows 1", "draining: 2 follows 1"] {
-        assert!(err.contains(stage), "{err}");
-    }
+    // Other stages may begin and end between two looks.
+    assert!(err.contains("draining: 2 follows 1"), "{err}");
     assert_eq!(job_code, 0, "{job_err}");
     let after = site.fingerprints("one");
     assert_eq!((before.len(), after.len()), (1, 1));

@@ -19,16 +19,12 @@ use crate::core::reply::Reply;
 
 /// The issuer that a path, a request or a role names.
 async fn authority(ctx: &Ctx<'_>, role: &Role, view: &mut View<'_>) -> Result<Authority, Fault> {
-    let given = match ctx.param("ref") {
-        "" => ctx.body().string("issuer_ref")?.unwrap_or_default(),
-        reference => reference.to_owned(),
-    };
-    // A caller of a role does not choose another issuer in passing.
-    let reference = match (given.is_empty(), ctx.param("ref").is_empty()) {
-        (true, _) => role.issuer_ref.clone(),
-        (false, true) if ctx.param("name").is_empty() => given,
-        (false, true) => role.issuer_ref.clone(),
-        (false, false) => given,
+    let given = ctx.body().string("issuer_ref")?.unwrap_or_default();
+    let reference = match (ctx.param("ref"), ctx.param("name")) {
+        ("", "") if !given.is_empty() => given,
+        // A caller of a role does not choose another issuer in passing.
+        ("", _) => role.issuer_ref.clone(),
+        (reference, _) => reference.to_owned(),
     };
     let issuer = Issuer::named(view, &reference).await?;
     usable(&issuer)?;
