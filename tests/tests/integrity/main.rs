@@ -233,7 +233,8 @@ impl<'s> Server<'s> {
         let endpoint = Endpoint::new(&address.expect("neither listens nor ends")?, None);
         let unseal = Request::new("PUT", "sys/unseal").json(&json!({"key": store.key}));
         let answer = endpoint.send(&unseal).unwrap();
-        assert!(matches!(answer.status, 200 | 500), "{}", answer.text);
+        // 400: the record that says which shares are its own is what was altered.
+        assert!(matches!(answer.status, 200 | 400 | 500), "{}", answer.text);
         (answer.status == 200).then_some(Server {
             store,
             process,

@@ -308,6 +308,26 @@ fn source() -> impl Strategy<Value = String> {
     })
 }
 
+/// Numbers by their value: one reader keeps their digits, the other does not.
+fn rounded(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::{Number, Value};
+    match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number
+                .as_f64()
+                .and_then(Number::from_f64)
+                .map_or(Value::Null, Value::Number),
+        },
+        Value::Array(values) => values.into_iter().map(rounded).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, rounded(value)))
+            .collect(),
+        other => other,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -351,7 +371,7 @@ proptest! {
         let text = format!("{{\"k\":{text}}}");
         let theirs = serde_json::from_str::<serde_json::Value>(&text);
         match parse(&text) {
-            Ok(_) => prop_assert_eq!(json(&text), theirs.unwrap()),
+            Ok(_) => prop_assert_eq!(rounded(json(&text)), rounded(theirs.unwrap())),
             // Refused here only: keys given twice, integers beyond i64.
             Err(e) => prop_assert!(theirs.is_err() || e.message.contains("twice") || e.message.contains("number")),
         }
