@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -145,4 +145,37 @@ pub fn until<T>(time: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T>
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+/// Exit code (128 and more for signals), stdout, stderr.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn finish(command: &mut Command) -> (i32, String, String) {
+    match command.output() {
+        Ok(output) => told(&output),
+        Err(error) => panic!("{command:?}: {error}"),
+    }
+}
+
+/// The same of what has ended.
+pub fn told(output: &Output) -> (i32, String, String) {
+    use std::os::unix::process::ExitStatusExt;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let signal = output.status.signal().unwrap_or(0);
+    (
+        output.status.code().unwrap_or(128 + signal),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// What a command that has to go well prints.
+///
+/// # Panics
+/// If it does not.
+#[track_caller]
+pub fn good(command: &mut Command) -> String {
+    let (code, out, err) = finish(command);
+    assert_eq!(code, 0, "{err}\n{out}");
+    out
 }

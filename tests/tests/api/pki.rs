@@ -465,6 +465,60 @@ fn nothing_outlives_its_issuer_unless_the_issuer_says_so() {
 }
 
 #[test]
+fn a_last_moment_is_bounded_like_a_ttl() {
+    let site = Site::new();
+    let far = "2036-01-01T00:00:00Z";
+    let role = |name: &str, field: &str, value: Value| {
+        let mut role = json!({"allow_any_name": true, "key_type": "ec"});
+        role[field] = value;
+        site.root("POST", &format!("pki/roles/{name}"), role);
+    };
+    let hours = |name: &str, body: Value| {
+        let answer = site
+            .vault
+            .root("POST", &format!("pki/issue/{name}"), body)
+            .expect(200);
+        let span = |field: &str| answer.data()[field].as_i64().unwrap();
+        (span("expiration") - span("not_before")) / 3600
+    };
+    site.root(
+        "POST",
+        "sys/mounts/pki/tune",
+        json!({"max_lease_ttl": "100h"}),
+    );
+    role("brief", "max_ttl", json!("10h"));
+    role("mount", "ou", json!("any"));
+    role("own", "not_after", json!(far));
+    let body = json!({"common_name": "a.example.com", "not_after": far});
+    assert_eq!(hours("brief", body.clone()), 10);
+    assert_eq!(hours("mount", body.clone()), 100);
+    // What a role itself says is its author's word.
+    assert!(hours("own", json!({"common_name": "a.example.com"})) > 20_000);
+    let over = json!({"common_name": "a.example.com", "not_after": "2020-01-01T00:00:00Z"});
+    assert!(
+        site.refused("pki/issue/mount", over)
+            .contains("over already")
+    );
+}
+
+#[test]
+fn a_csr_without_a_common_name_leaves_it_to_the_request() {
+    let site = Site::new();
+    let csr = site.csr(
+        "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /O=Acme -addext subjectAltName=DNS:b.example.com",
+    );
+    let body = |name: &str| json!({"csr": csr, "common_name": name});
+    assert!(
+        site.refused("pki/sign/web", body(""))
+            .contains("common_name")
+    );
+    let made = site.root("POST", "pki/sign/web", body("a.example.com"));
+    site.write("a.pem", &text(&made["certificate"]));
+    site.openssl("verify -x509_strict -CAfile root.pem -verify_hostname a.example.com a.pem");
+    site.refused("pki/sign/web", body("evil.org"));
+}
+
+#[test]
 fn roots_change_while_both_are_known() {
     let site = Site::new();
     let next = site.root("POST", "pki/root/rotate/internal", json!({"common_name": "root two", "key_type": "ec", "issuer_name": "next", "ttl": "80000h"}));

@@ -1,7 +1,7 @@
 //! What every job needs: a server with secrets, a token for them, and `vaultctl` with nothing around it.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -95,30 +95,6 @@ impl Job {
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }
-}
-
-/// Exit code (128 and more for signals), stdout, stderr.
-pub(crate) fn finish(command: &mut Command) -> (i32, String, String) {
-    told(&command.output().unwrap())
-}
-
-pub(crate) fn told(output: &Output) -> (i32, String, String) {
-    use std::os::unix::process::ExitStatusExt;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let signal = output.status.signal().unwrap_or(0);
-    (
-        output.status.code().unwrap_or(128 + signal),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
-
-/// What a command that has to go well prints.
-#[track_caller]
-pub(crate) fn good(command: &mut Command) -> String {
-    let (code, out, err) = finish(command);
-    assert_eq!(code, 0, "{err}\n{out}");
-    out
 }
 
 /// The files of `run` that are there now.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::forge::Forge;
-use crate::job::{Job, finish, good};
+use vault_tests::process::{finish, good};
+
+use crate::job::Job;
 
 const MANIFEST: &str = "[secrets]\nPASSWORD = \"kv/app#password\"\nDSN = \"kv/shared/db#dsn\"\n";
 const SHOW: [&str; 4] = ["--", "sh", "-c", "echo $PASSWORD $DSN"];

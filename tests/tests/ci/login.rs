@@ -6,7 +6,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::forge::Forge;
-use crate::job::{Job, finish, good};
+use vault_tests::process::{finish, good};
+
+use crate::job::Job;
 
 fn claims() -> Value {
     json!({

@@ -11,7 +11,9 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::json;
 use vault_tests::process::until;
 
-use crate::job::{Job, finish};
+use vault_tests::process::finish;
+
+use crate::job::Job;
 
 const PASSWORD: &str = "correct horse/\"battery\" stäple";
 const KEY: &str = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIH\nq83vEjRWeJCrze8q83vEjRWeJCrze8\n-----END KEY-----\n";

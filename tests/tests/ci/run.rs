@@ -9,7 +9,9 @@ use serde_json::json;
 use vault_tests::Options;
 use vault_tests::process::{program, until};
 
-use crate::job::{Job, finish, folder_of, good};
+use vault_tests::process::{finish, good};
+
+use crate::job::{Job, folder_of};
 
 const KEY: &str = "-----BEGIN KEY-----\nq83vEjRWeJCrze8\n-----END KEY-----\n";
 const FILE: [&str; 3] = ["run", "--file", "KEY=kv/deploy#ssh"];

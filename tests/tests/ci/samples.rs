@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use vault_tests::program;
 
 use crate::forge::Forge;
-use crate::job::{Job, finish, good};
+use vault_tests::process::{finish, good};
+
+use crate::job::Job;
 
 const ADDRESS: &str = "https://vault.example.org:8200";
 

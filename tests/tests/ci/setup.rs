@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::forge::Forge;
-use crate::job::{Job, finish, good};
+use vault_tests::process::{finish, good};
+
+use crate::job::Job;
 
 const ORGANIZATION: &str = "0184990a-477b-4fa8-9968-496074483cee";
 const PROJECT: &str = "0184990a-4782-42b5-afc1-16715b10b8ff";

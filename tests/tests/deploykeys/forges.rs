@@ -164,6 +164,19 @@ fn credentials_of_forges_are_never_read_back() {
     assert!(!format!("{written}{read}").contains("hunter2"));
     assert_eq!(read["url"], "https://gitlab.com/api/v4");
     assert_eq!(read["ssh_host"], "gitlab.com");
+    // Who may write it, but has not the token, cannot have it sent elsewhere.
+    let other = Forge::start(Dialect::Gitea, &["a/one"]);
+    for body in [
+        json!({"url": "https://git.example.com"}),
+        json!({"ca_cert": other.web.ca_pem}),
+    ] {
+        let answer = site.vault.root("POST", "sshkeys/forges/lab", body);
+        let errors = answer.expect(400).errors();
+        assert!(errors.contains("needed again"), "{errors}");
+    }
+    site.write("forges/lab", json!({"ssh_port": 2222}));
+    let moved = json!({"url": "https://git.example.com", "token": "glpat-other"});
+    site.write("forges/lab", moved);
     let mut odd = vec![
         json!({"type": "gitea", "token": "x"}),
         json!({"type": "gitlab"}),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use vault_tests::process::until;
 use vault_tests::sshd::keygen;
 
-use crate::host::{Host, files, finish, good, holds_no_key};
+use vault_tests::process::{finish, good};
+
+use crate::host::{Host, files, holds_no_key};
 
 /// The server signs; the private half may not be read.
 const MAY_SIGN: &str = r#"

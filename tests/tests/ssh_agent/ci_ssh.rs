@@ -2,7 +2,9 @@
 
 use vault_tests::sshd::keygen;
 
-use crate::host::{Host, finish, good, holds_no_key};
+use vault_tests::process::{finish, good};
+
+use crate::host::{Host, holds_no_key};
 
 const RULES: &str = r#"
 path "sshkeys/lookup" { capabilities = ["read"] }

@@ -9,7 +9,9 @@ use vault_tests::forge::{Dialect, Forge};
 use vault_tests::sshd::keygen;
 use vault_tests::{Options, Vault, program};
 
-use crate::host::{finish, good, holds_no_key, text, told};
+use vault_tests::process::{finish, good, told};
+
+use crate::host::{holds_no_key, text};
 
 /// What the README gives a job.
 const JOB: &str = r#"
@@ -170,14 +172,35 @@ git pull -q"
     };
     is_there(&started);
     is_there(&pulls);
+    let feed = "sys/events/subscribe/sshkeys";
+    let start = site.vault.root("GET", feed, Value::Null).expect(200);
+    let cursor = text(&start.data()["cursor"]);
     let rotate = ["deploykey", "rotate", "one", "--wait"];
     let (code, out, err) = finish(&mut site.operator(&rotate));
     std::fs::write(site.home.path().join("rotated"), "").unwrap();
     let (job_code, _, job_err) = told(&job.wait_with_output().unwrap());
     assert_eq!(code, 0, "{err}\n{out}");
     assert!(out.contains("ready, version 2"), "{out}");
-    // Other stages may begin and end between two looks.
-    assert!(err.contains("draining: 2 follows 1"), "{err}");
+    // A stage may begin and end between two looks: what was told is whole.
+    assert!(err.contains("2 follows 1"), "{err}");
+    let told = format!("{feed}?cursor={cursor}&wait=1");
+    let told = site.vault.root("GET", &told, Value::Null).expect(200);
+    let told: Vec<String> = told.data()["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| text(&event["operation"]))
+        .collect();
+    let steps = [
+        "rotating",
+        "published",
+        "proved",
+        "switched",
+        "removed",
+        "refused",
+        "rotated",
+    ];
+    assert_eq!(told, steps);
     assert_eq!(job_code, 0, "{job_err}");
     let after = site.fingerprints("one");
     assert_eq!((before.len(), after.len()), (1, 1));

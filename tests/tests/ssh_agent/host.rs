@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -174,31 +174,6 @@ impl Host {
 
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
-}
-
-/// Code, stdout and stderr.
-pub(crate) fn finish(command: &mut Command) -> (i32, String, String) {
-    let output = command.output().unwrap();
-    told(&output)
-}
-
-pub(crate) fn told(output: &Output) -> (i32, String, String) {
-    use std::os::unix::process::ExitStatusExt;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let signal = output.status.signal().unwrap_or(0);
-    (
-        output.status.code().unwrap_or(128 + signal),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
-
-/// What a command that has to go well prints.
-#[track_caller]
-pub(crate) fn good(command: &mut Command) -> String {
-    let (code, out, err) = finish(command);
-    assert_eq!(code, 0, "{err}\n{out}");
-    out
 }
 
 /// Every file below a folder but sockets.

@@ -11,7 +11,7 @@ use super::issuer::{Authority, Issuer, certificate_pem};
 use super::role::Role;
 use super::subject::Subject;
 use super::validity::Validity;
-use super::{key, serial};
+use super::{Prepared, key, serial};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -43,26 +43,45 @@ pub(super) fn usable(issuer: &Issuer) -> Result<(), Fault> {
 
 pub(super) async fn issue(
     ctx: &Ctx<'_>,
-    made: &PrivateKey,
+    prepared: &Prepared,
     view: &mut View<'_>,
 ) -> Result<Reply, Fault> {
+    let made = prepared.key()?;
     let role = Role::named(ctx, view).await?;
     let authority = authority(ctx, &role, view).await?;
     let subject = Subject::collect(ctx.body(), &role, None)?;
     subject.check(&role)?;
     let public = key::public(made)?;
-    let leaf = leaf(ctx, &role, &authority, &subject, None, &public, view).await?;
+    let wish = Wish {
+        role: &role,
+        authority: &authority,
+        subject: &subject,
+        verbatim: None,
+        public: &public,
+    };
+    let leaf = wish.carry_out(ctx, prepared, view).await?;
     leaf.reply(ctx, &authority, Some(made))
 }
 
-pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+pub(super) async fn sign(
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
     let role = Role::named(ctx, view).await?;
     let csr = csr(ctx)?;
     key::strong(csr.key.kind(), &role.key_type, least_bits(&role))?;
     let authority = authority(ctx, &role, view).await?;
     let subject = Subject::collect(ctx.body(), &role, Some(&csr))?;
     subject.check(&role)?;
-    let leaf = leaf(ctx, &role, &authority, &subject, None, &csr.key, view).await?;
+    let wish = Wish {
+        role: &role,
+        authority: &authority,
+        subject: &subject,
+        verbatim: None,
+        public: &csr.key,
+    };
+    let leaf = wish.carry_out(ctx, prepared, view).await?;
     leaf.reply(ctx, &authority, None)
 }
 
@@ -83,7 +102,11 @@ pub(super) fn csr(ctx: &Ctx<'_>) -> Result<Request, Fault> {
 }
 
 /// The CSR as it stands: its subject, its names, its extensions; never an authority.
-pub(super) async fn sign_verbatim(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+pub(super) async fn sign_verbatim(
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
     let mut role = Role::verbatim();
     if !ctx.param("name").is_empty() {
         let named = Role::named(ctx, view).await?;
@@ -116,7 +139,14 @@ pub(super) async fn sign_verbatim(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<
         ..Subject::default()
     };
     subject.limits()?;
-    let leaf = leaf(ctx, &role, &authority, &subject, Some(&csr), &csr.key, view).await?;
+    let wish = Wish {
+        role: &role,
+        authority: &authority,
+        subject: &subject,
+        verbatim: Some(&csr),
+        public: &csr.key,
+    };
+    let leaf = wish.carry_out(ctx, prepared, view).await?;
     leaf.reply(ctx, &authority, None)
 }
 
@@ -127,52 +157,62 @@ pub(super) struct Leaf {
     pub validity: Validity,
 }
 
-async fn leaf(
-    ctx: &Ctx<'_>,
-    role: &Role,
-    authority: &Authority,
-    subject: &Subject,
-    verbatim: Option<&Request>,
-    public: &PublicKey,
-    view: &mut View<'_>,
-) -> Result<Leaf, Fault> {
-    let validity = Validity::asked(ctx, role)?.under(authority)?;
-    let (purposes, more_purposes) = role.purposes();
-    let policies = role.policy_identifiers.iter();
-    let mut extensions = Extensions {
-        authority: role.basic_constraints_valid_for_non_ca.then_some(None),
-        key_usage: role.usage(),
-        purposes,
-        more_purposes,
-        names: subject.names.clone(),
-        policies: policies
-            .filter_map(|text| vault_x509::oid::parse(text))
-            .collect(),
-        urls: authority.issuer.urls(view).await?,
-        ..Extensions::default()
-    };
-    let name = match verbatim {
-        None => subject.name(role),
-        Some(csr) => {
-            take_over(csr, &mut extensions, ctx)?;
-            csr.subject.clone()
+/// A certificate for a caller, whose names have been checked.
+struct Wish<'w> {
+    role: &'w Role,
+    authority: &'w Authority,
+    subject: &'w Subject,
+    /// The CSR whose subject and extensions are taken over.
+    verbatim: Option<&'w Request>,
+    public: &'w PublicKey,
+}
+
+impl Wish<'_> {
+    async fn carry_out(
+        &self,
+        ctx: &Ctx<'_>,
+        prepared: &Prepared,
+        view: &mut View<'_>,
+    ) -> Result<Leaf, Fault> {
+        let (role, authority) = (self.role, self.authority);
+        let validity = Validity::asked(ctx, prepared, Some(role))?.under(authority)?;
+        let (purposes, more_purposes) = role.purposes();
+        let policies = role.policy_identifiers.iter();
+        let mut extensions = Extensions {
+            authority: role.basic_constraints_valid_for_non_ca.then_some(None),
+            key_usage: role.usage(),
+            purposes,
+            more_purposes,
+            names: self.subject.names.clone(),
+            policies: policies
+                .filter_map(|text| vault_x509::oid::parse(text))
+                .collect(),
+            urls: authority.issuer.urls(view).await?,
+            ..Extensions::default()
+        };
+        let name = match self.verbatim {
+            None => self.subject.name(role),
+            Some(csr) => {
+                take_over(csr, &mut extensions, ctx)?;
+                csr.subject.clone()
+            }
+        };
+        let decided = Decided {
+            authority,
+            subject: &name,
+            public: self.public,
+            validity,
+            extensions: &extensions,
+            hash: role.hash()?,
+            pss: role.use_pss,
+        };
+        let leaf = decided.sign(ctx)?;
+        if !role.no_store {
+            let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
+            view.put(&certs::row(&leaf.serial), &issued).await?;
         }
-    };
-    let leaf = signed(
-        ctx,
-        authority,
-        &name,
-        public,
-        validity,
-        &extensions,
-        role.hash()?,
-        role.use_pss,
-    )?;
-    if !role.no_store {
-        let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
-        view.put(&certs::row(&leaf.serial), &issued).await?;
+        Ok(leaf)
     }
-    Ok(leaf)
 }
 
 /// Extensions that a CSR brings, but for those that say who signed it, and those that the request
@@ -220,51 +260,54 @@ fn take_over(csr: &Request, extensions: &mut Extensions, ctx: &Ctx<'_>) -> Resul
     Ok(())
 }
 
-/// Everything has been decided: signs.
-#[expect(clippy::too_many_arguments, reason = "the parts of a certificate")]
-pub(super) fn signed(
-    ctx: &Ctx<'_>,
-    authority: &Authority,
-    subject: &Name,
-    public: &PublicKey,
-    validity: Validity,
-    extensions: &Extensions,
-    hash: Hash,
-    pss: bool,
-) -> Result<Leaf, Fault> {
-    if let Some(Some(Ca { path_length })) = extensions.authority {
-        let room = authority.facts.path_length;
-        let fits = match (room, path_length) {
-            (None, _) => true,
-            (Some(0), _) => false,
-            (Some(room), Some(asked)) => u32::from(asked) < room,
-            (Some(_), None) => false,
-        };
-        if !fits {
-            return Err(Fault::invalid(
-                "the issuer's path length does not allow another authority below it: set a smaller max_path_length",
-            ));
+/// Everything about a certificate.
+pub(super) struct Decided<'d> {
+    pub authority: &'d Authority,
+    pub subject: &'d Name,
+    pub public: &'d PublicKey,
+    pub validity: Validity,
+    pub extensions: &'d Extensions,
+    pub hash: Hash,
+    pub pss: bool,
+}
+
+impl Decided<'_> {
+    pub(super) fn sign(self, ctx: &Ctx<'_>) -> Result<Leaf, Fault> {
+        let (authority, validity) = (self.authority, self.validity);
+        if let Some(Some(Ca { path_length })) = self.extensions.authority {
+            let room = authority.facts.path_length;
+            let fits = match (room, path_length) {
+                (None, _) => true,
+                (Some(0), _) => false,
+                (Some(room), Some(asked)) => u32::from(asked) < room,
+                (Some(_), None) => false,
+            };
+            if !fits {
+                return Err(Fault::invalid(
+                    "the issuer's path length does not allow another authority below it: set a smaller max_path_length",
+                ));
+            }
         }
+        let serial = serial::new(ctx.random);
+        let template = Template {
+            serial: &serial,
+            issuer: &authority.facts.subject,
+            issuer_key_id: &authority.key_id,
+            subject: self.subject,
+            key: self.public,
+            not_before: validity.not_before,
+            not_after: validity.not_after,
+            extensions: self.extensions,
+        };
+        let der = template
+            .sign(&authority.signer(self.hash, self.pss))
+            .map_err(|_| Fault::Internal("sign a certificate"))?;
+        Ok(Leaf {
+            der,
+            serial,
+            validity,
+        })
     }
-    let serial = serial::new(ctx.random);
-    let template = Template {
-        serial: &serial,
-        issuer: &authority.facts.subject,
-        issuer_key_id: &authority.key_id,
-        subject,
-        key: public,
-        not_before: validity.not_before,
-        not_after: validity.not_after,
-        extensions,
-    };
-    let der = template
-        .sign(&authority.signer(hash, pss))
-        .map_err(|_| Fault::Internal("sign a certificate"))?;
-    Ok(Leaf {
-        der,
-        serial,
-        validity,
-    })
 }
 
 /// How certificates and keys are given.

@@ -1,5 +1,7 @@
 //! Private keys of authorities: made, taken over, named, shown.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use vault_crypto::{BadPrivateKey, Curve, KeyKind, PrivateKey, Random, uuid_v4};
@@ -12,6 +14,7 @@ use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::core::slow::Outside;
 use crate::engine::secret::Secret;
 
 pub(super) const FOLDER: &str = "key";
@@ -63,6 +66,19 @@ pub(super) fn type_of(key: &PrivateKey) -> &'static str {
 pub(super) fn wanted(body: &Body) -> Result<KeyKind, Fault> {
     let key_type = body.string("key_type")?.unwrap_or_default();
     kind(&key_type, body.int("key_bits")?.unwrap_or(0))
+}
+
+/// RSA is made where that blocks nobody.
+pub(super) async fn make(kind: KeyKind, outside: &Outside<'_>) -> Result<PrivateKey, Fault> {
+    let random = Arc::clone(outside.random);
+    let made = match kind {
+        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
+            let make = move || PrivateKey::generate(kind, &*random);
+            outside.slow.run(make).await?
+        }
+        _ => PrivateKey::generate(kind, &*random),
+    };
+    made.map_err(|_| Fault::Internal("the library makes no key"))
 }
 
 pub(super) fn bad(error: BadPrivateKey) -> Fault {

@@ -40,19 +40,17 @@ use crate::core::slow::Outside;
 
 /// What was worked out before the transaction.
 #[derive(Default)]
-pub enum Prepared {
-    #[default]
-    Nothing,
+pub struct Prepared {
     /// A private key that nobody has yet.
-    Key(Box<PrivateKey>),
+    key: Option<PrivateKey>,
+    /// The system's lease times, in seconds.
+    default_ttl: u64,
+    max_ttl: u64,
 }
 
 impl Prepared {
     fn key(&self) -> Result<&PrivateKey, Fault> {
-        match self {
-            Prepared::Key(key) => Ok(key),
-            Prepared::Nothing => Err(Fault::Internal("no key was made")),
-        }
+        self.key.as_ref().ok_or(Fault::Internal("no key was made"))
     }
 }
 
@@ -64,29 +62,22 @@ pub async fn prepare(
     outside: &Outside<'_>,
 ) -> Result<Prepared, Fault> {
     let kind = match call {
-        Call::Issue => role::Role::named(ctx, view).await?.kind()?,
+        Call::Issue => Some(role::Role::named(ctx, view).await?.kind()?),
         Call::GenerateRoot | Call::GenerateIntermediate if root::makes_key(ctx) => {
-            key::wanted(ctx.body())?
+            Some(key::wanted(ctx.body())?)
         }
-        Call::GenerateKey => key::wanted(ctx.body())?,
-        _ => return Ok(Prepared::Nothing),
+        Call::GenerateKey => Some(key::wanted(ctx.body())?),
+        _ => None,
     };
-    let random = std::sync::Arc::clone(outside.random);
-    let slow = matches!(
-        kind,
-        vault_crypto::KeyKind::Rsa2048
-            | vault_crypto::KeyKind::Rsa3072
-            | vault_crypto::KeyKind::Rsa4096
-    );
-    let made = match slow {
-        true => {
-            let make = move || PrivateKey::generate(kind, &*random);
-            outside.slow.run(make).await?
-        }
-        false => PrivateKey::generate(kind, &*random),
+    let key = match kind {
+        Some(kind) => Some(key::make(kind, outside).await?),
+        None => None,
     };
-    let made = made.map_err(|_| Fault::Internal("the library makes no key"))?;
-    Ok(Prepared::Key(Box::new(made)))
+    Ok(Prepared {
+        key,
+        default_ttl: outside.vault.ttl.default,
+        max_ttl: outside.vault.ttl.max,
+    })
 }
 
 /// Carries out one operation.
@@ -106,13 +97,13 @@ pub async fn run(
         Call::WriteRole => role::write(ctx, false, view).await,
         Call::PatchRole => role::write(ctx, true, view).await,
         Call::DeleteRole => role::delete(ctx, view).await,
-        Call::Issue => Box::pin(issue::issue(ctx, prepared.key()?, view)).await,
-        Call::Sign => Box::pin(issue::sign(ctx, view)).await,
-        Call::SignVerbatim => Box::pin(issue::sign_verbatim(ctx, view)).await,
+        Call::Issue => Box::pin(issue::issue(ctx, prepared, view)).await,
+        Call::Sign => Box::pin(issue::sign(ctx, prepared, view)).await,
+        Call::SignVerbatim => Box::pin(issue::sign_verbatim(ctx, prepared, view)).await,
         Call::GenerateRoot => Box::pin(root::generate(ctx, prepared, view)).await,
         Call::GenerateIntermediate => Box::pin(root::request(ctx, prepared, view)).await,
         Call::CrossSign => Box::pin(root::cross_sign(ctx, view)).await,
-        Call::SignIntermediate => Box::pin(root::sign_intermediate(ctx, view)).await,
+        Call::SignIntermediate => Box::pin(root::sign_intermediate(ctx, prepared, view)).await,
         Call::SignSelfIssued => Box::pin(root::sign_self_issued(ctx, view)).await,
         Call::Import => Box::pin(import::import(ctx, true, view)).await,
         Call::ImportCertificates => Box::pin(import::import(ctx, false, view)).await,

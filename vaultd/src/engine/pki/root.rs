@@ -9,7 +9,7 @@ use vault_x509::{
 };
 
 use super::certs::{self, Issued};
-use super::issue::{Format, csr, signed, usable};
+use super::issue::{Decided, Format, csr, usable};
 use super::issuer::{self, Authority, Issuer};
 use super::key::{self, Key};
 use super::role::{self, Role};
@@ -166,7 +166,7 @@ pub(super) async fn generate(
     }
     let (subject, name) = subject(body)?;
     let extensions = authority_extensions(body, &subject)?;
-    let validity = Validity::asked(ctx, &Role::default())?;
+    let validity = Validity::asked(ctx, prepared, None)?;
     let issuer_name = issuer::new_name(body, view).await?;
     let (key, open) = own_key(ctx, prepared, view).await?;
     let public = key::public(&open)?;
@@ -271,7 +271,11 @@ async fn request_with(
 }
 
 /// An authority below one of ours.
-pub(super) async fn sign_intermediate(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
+pub(super) async fn sign_intermediate(
+    ctx: &Ctx<'_>,
+    prepared: &Prepared,
+    view: &mut View<'_>,
+) -> Result<Reply, Fault> {
     let body = ctx.body();
     let csr = csr(ctx)?;
     let (mut subject, mut name) = subject(body)?;
@@ -295,7 +299,7 @@ pub(super) async fn sign_intermediate(ctx: &Ctx<'_>, view: &mut View<'_>) -> Res
     }
     let mut extensions = authority_extensions(body, &subject)?;
     extensions.urls = authority.issuer.urls(view).await?;
-    let mut validity = Validity::asked(ctx, &Role::default())?;
+    let mut validity = Validity::asked(ctx, prepared, None)?;
     if body
         .bool("enforce_leaf_not_after_behavior")?
         .unwrap_or(false)
@@ -307,16 +311,16 @@ pub(super) async fn sign_intermediate(ctx: &Ctx<'_>, view: &mut View<'_>) -> Res
             Some("the certificate outlives its issuer: chains through it end earlier");
     }
     let (hash, pss) = how(body)?;
-    let leaf = signed(
-        ctx,
-        &authority,
-        &name,
-        &csr.key,
+    let decided = Decided {
+        authority: &authority,
+        subject: &name,
+        public: &csr.key,
         validity,
-        &extensions,
+        extensions: &extensions,
         hash,
         pss,
-    )?;
+    };
+    let leaf = decided.sign(ctx)?;
     let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
     view.put(&certs::row(&leaf.serial), &issued).await?;
     leaf.reply(ctx, &authority, None)

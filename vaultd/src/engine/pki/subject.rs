@@ -34,8 +34,10 @@ impl Subject {
     ) -> Result<Subject, Fault> {
         let mut subject = Subject::given(body)?;
         if let Some(csr) = csr {
-            if role.use_csr_common_name {
-                subject.common_name = csr.common_name.clone().unwrap_or_default();
+            if role.use_csr_common_name
+                && let Some(name) = csr.common_name.as_ref().filter(|name| !name.is_empty())
+            {
+                subject.common_name.clone_from(name);
             }
             if role.use_csr_sans {
                 subject.names.clone_from(&csr.names);

@@ -2,14 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Prepared;
 use super::issuer::{Authority, Outliving};
 use super::role::Role;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 
-/// Of a mount that says nothing itself: 32 days, as Vault's.
-const DEFAULT: u64 = 768 * 3600;
 /// Dates that X.509 can say (RFC 5280, 4.1.2.5).
 const LAST: &str = "9999-12-31T23:59:59Z";
 
@@ -41,35 +40,14 @@ fn later(from: Timestamp, seconds: u64) -> Result<Timestamp, Fault> {
         .map_err(|_| Fault::invalid("the TTL is too long"))
 }
 
-impl Validity {
-    /// What the request asks for within what role and mount allow; not yet within the issuer's.
-    pub(super) fn asked(ctx: &Ctx<'_>, role: &Role) -> Result<Validity, Fault> {
-        let or = |first: u64, second: u64| if first == 0 { second } else { first };
-        let config = &ctx.mount.config;
-        let longest = or(role.max_ttl, or(config.max_lease_ttl, DEFAULT));
-        Validity::within(
-            ctx.body(),
-            role,
-            longest,
-            or(config.default_lease_ttl, DEFAULT),
-            ctx.now(),
-        )
-    }
+/// Seconds that a certificate may live, and those if nobody says.
+struct Limits {
+    longest: u64,
+    usual: u64,
+}
 
-    fn within(
-        body: &Body,
-        role: &Role,
-        longest: u64,
-        usual: u64,
-        now: Timestamp,
-    ) -> Result<Validity, Fault> {
-        let backdate = body
-            .seconds("not_before_duration")?
-            .unwrap_or(role.not_before_duration);
-        let backdate = SignedDuration::from_secs(i64::try_from(backdate).unwrap_or(i64::MAX));
-        let not_before = now
-            .checked_sub(backdate)
-            .map_err(|_| Fault::invalid("not_before_duration is too long"))?;
+impl Limits {
+    fn apply(&self, body: &Body, role: Option<&Role>, now: Timestamp) -> Result<Validity, Fault> {
         let given = body.string("not_after")?.unwrap_or_default();
         let ttl = body.seconds("ttl")?.unwrap_or(0);
         if !given.is_empty() && ttl > 0 {
@@ -77,43 +55,69 @@ impl Validity {
                 "either ttl or not_after should be provided. Both should not be provided in the same request.",
             ));
         }
-        let moment = match given.is_empty() && ttl == 0 {
-            true => parse_moment(&role.not_after, "not_after")?,
-            false => parse_moment(&given, "not_after")?,
-        };
-        let latest = later(now, longest)?;
-        let (not_after, warning) = match moment {
-            Some(moment) if moment <= now => {
-                return Err(Fault::invalid("not_after: the time is over already"));
+        let latest = later(now, self.longest)?;
+        let of_role = role.filter(|_| given.is_empty() && ttl == 0);
+        let of_role = of_role.map_or("", |role| role.not_after.as_str());
+        let (asked, is_bounded) = match (given.as_str(), of_role) {
+            ("", "") => {
+                let of_role = role.map_or(0, |role| role.ttl);
+                let asked = [ttl, of_role, self.usual.min(self.longest)];
+                let asked = asked.into_iter().find(|ttl| *ttl > 0).unwrap_or(0);
+                (later(now, asked)?, true)
             }
-            Some(moment) if moment > latest && !role.not_after.is_empty() && given.is_empty() => {
-                (moment, None)
+            // The role's own word, unless it has a max_ttl too.
+            ("", moment) => {
+                let is_bounded = role.is_some_and(|role| role.max_ttl > 0);
+                (
+                    parse_moment(moment, "not_after")?.unwrap_or(latest),
+                    is_bounded,
+                )
             }
-            Some(moment) => (moment, None),
-            None => {
-                let asked = [ttl, role.ttl, usual.min(longest)];
-                let asked = asked.into_iter().find(|ttl| *ttl > 0).unwrap_or(usual);
-                match asked > longest {
-                    true => (
-                        latest,
-                        Some("TTL is longer than permitted maxTTL, so maxTTL is being used"),
-                    ),
-                    false => (later(now, asked)?, None),
-                }
+            (moment, _) => {
+                let moment = parse_moment(moment, "not_after")?.unwrap_or(latest);
+                (moment, role.is_some())
             }
         };
-        match moment.is_some_and(|moment| moment > latest) && role.max_ttl > 0 {
-            true => Ok(Validity {
-                not_before,
-                not_after: latest,
-                warning: Some("not_after is later than max_ttl permits, so max_ttl is being used"),
-            }),
-            false => Ok(Validity {
-                not_before,
-                not_after,
-                warning,
-            }),
+        if asked <= now {
+            return Err(Fault::invalid("not_after: the time is over already"));
         }
+        let is_too_long = is_bounded && asked > latest;
+        Ok(Validity {
+            not_before: not_before(body, role, now)?,
+            not_after: if is_too_long { latest } else { asked },
+            warning: is_too_long
+                .then_some("TTL is longer than permitted maxTTL, so maxTTL is being used"),
+        })
+    }
+}
+
+/// A little earlier, for clocks that are slow.
+fn not_before(body: &Body, role: Option<&Role>, now: Timestamp) -> Result<Timestamp, Fault> {
+    let usual = role.map_or(Role::default().not_before_duration, |role| {
+        role.not_before_duration
+    });
+    let seconds = body.seconds("not_before_duration")?.unwrap_or(usual);
+    let span = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    now.checked_sub(span)
+        .map_err(|_| Fault::invalid("not_before_duration is too long"))
+}
+
+impl Validity {
+    /// What the request asks for within what role and mount allow; not yet within the issuer's. An
+    /// authority, which has no role, may be given any last moment: only who may make one gets here.
+    pub(super) fn asked(
+        ctx: &Ctx<'_>,
+        prepared: &Prepared,
+        role: Option<&Role>,
+    ) -> Result<Validity, Fault> {
+        let or = |first: u64, second: u64| if first == 0 { second } else { first };
+        let config = &ctx.mount.config;
+        let longest = or(config.max_lease_ttl, prepared.max_ttl);
+        let limits = Limits {
+            longest: or(role.map_or(0, |role| role.max_ttl), longest),
+            usual: or(config.default_lease_ttl, prepared.default_ttl),
+        };
+        limits.apply(ctx.body(), role, ctx.now())
     }
 
     /// Nothing outlives its issuer, unless the issuer allows it.

@@ -190,6 +190,14 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
             self::url(public, kind)?
         }
     };
+    let ca_cert = body.string("ca_cert")?;
+    // Who may write a forge, but not read its credential, does not have it sent elsewhere.
+    let goes_elsewhere = before.as_ref().is_some_and(|before| {
+        before.url.as_str() != url.as_str()
+            || ca_cert
+                .as_ref()
+                .is_some_and(|given| *given != before.ca_cert)
+    });
     let is_public = Some(url.as_str()) == kind.public_url();
     let (old_credential, old) = match before {
         Some(forge) => (
@@ -203,15 +211,15 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
         ),
         None => (None, None),
     };
-    let (ca_cert, ssh_host, ssh_port, ssh_user) = old.unwrap_or_else(|| {
+    let (old_ca_cert, ssh_host, ssh_port, ssh_user) = old.unwrap_or_else(|| {
         let public = kind.public_ssh_host().filter(|_| is_public);
         let host = public.unwrap_or(url.bare_host()).to_owned();
         (String::new(), host, 22, "git".to_owned())
     });
     let forge = Forge {
         kind,
-        credential: credential(body, kind, old_credential)?,
-        ca_cert: body.string("ca_cert")?.unwrap_or(ca_cert),
+        credential: credential(body, kind, old_credential.filter(|_| !goes_elsewhere))?,
+        ca_cert: ca_cert.unwrap_or(old_ca_cert),
         ssh_host: match body.string("ssh_host")? {
             Some(host) => name::host(&host)?,
             None => ssh_host,
@@ -245,7 +253,8 @@ fn credential(body: &Body, kind: Kind, before: Option<Credential>) -> Result<Cre
         (None, None, Some(before)) => Ok(before),
         (None, None, None) => Err(Fault::invalid(
             "missing token: one that may administer the deploy keys of the repositories; or, for \
-             GitHub, app_id, installation_id and private_key of an App",
+             GitHub, app_id, installation_id and private_key of an App; it is needed again when \
+             url or ca_cert change",
         )),
     }
 }
