@@ -35,7 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What engines and methods share with `core`: the types of a request and its answer, no deeds.
 const VOCABULARY: &[&str] = &[
     "aside", "body", "context", "fault", "glob", "login", "name", "reply", "request", "route",
-    "slow",
+    "errand", "slow",
 ];
 
 /// Names that say nothing about what a file does.

@@ -1,6 +1,7 @@
 //! From a path to the row that serves it, and from the row to its engine. A closed set: a new kind
 //! does not compile until every match here has its arm.
 
+mod errand;
 mod prepare;
 mod upkeep;
 
@@ -18,6 +19,7 @@ use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{cubbyhole, kv1, kv2, pki, sshca, sshkeys, totp, transit};
 
+pub use errand::{Errand, due};
 pub use prepare::{Prepared, prepare};
 pub use upkeep::{ask_again, remind, renewed, tidy};
 

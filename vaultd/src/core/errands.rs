@@ -10,13 +10,14 @@ use tokio::task::JoinSet;
 use vault_crypto::uuid_v4;
 
 use super::Core;
+use super::dispatch::{Errand, due};
+use super::errand::{Means, Room};
 use super::fault::Fault;
-use super::mount::{Kind, Mount};
+use super::mount::Mount;
 use super::record::errand_event;
 use super::request::Request;
 use super::retry::committed;
 use super::unsealed::Unsealed;
-use crate::engine::sshkeys::{self, Errand, Means, Room};
 
 const TICK: Duration = Duration::from_millis(500);
 /// At the same time: each may be a process of its own.
@@ -63,7 +64,7 @@ async fn begin(
     running: &mut Running,
 ) -> Result<(), Fault> {
     let mounts = vault.mounts.load_full();
-    for mount in mounts.iter().filter(|mount| mount.kind == Kind::SshKeys) {
+    for mount in mounts.iter() {
         let lane = |lane: &str| format!("{}/{lane}", mount.number);
         let room = Room {
             count: RUNNING_MAX.saturating_sub(running.tasks.len()),
@@ -71,9 +72,8 @@ async fn begin(
         };
         let mut tx = vault.barrier.begin();
         let view = &mut tx.view(mount.number);
-        let due = sshkeys::due((core.clock)(), &room, view).await?;
-        for errand in due {
-            let lanes: Vec<String> = errand.lanes.iter().map(|name| lane(name)).collect();
+        for errand in due(mount.kind, (core.clock)(), &room, view).await? {
+            let lanes: Vec<String> = errand.lanes().iter().map(|name| lane(name)).collect();
             let is_free = !lanes.iter().any(|lane| running.lanes.contains(lane));
             if is_free && running.tasks.len() < RUNNING_MAX {
                 running.lanes.extend(lanes.iter().cloned());
@@ -111,12 +111,7 @@ async fn one(core: &Core, vault: &Unsealed, mount: &Mount, errand: &Errand) -> R
         errand_event(core, &request, mount, Some(status), done.failure()).await?;
     }
     let now = (core.clock)();
-    committed!(vault, |tx| sshkeys::settle(
-        errand,
-        &done,
-        now,
-        vault.random(),
-        &mut tx.view(mount.number)
-    )
-    .await)
+    committed!(vault, |tx| errand
+        .settle(&done, now, vault.random(), &mut tx.view(mount.number))
+        .await)
 }

@@ -18,6 +18,7 @@ pub mod cors;
 pub mod denials;
 pub mod dispatch;
 pub mod envelope;
+pub mod errand;
 mod errands;
 pub mod events;
 pub mod expiry;

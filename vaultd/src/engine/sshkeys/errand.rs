@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use vault_crypto::Random;
 use vault_ssh::PrivateKey;
 
 use super::authorized_keys::Edit;
@@ -17,8 +16,8 @@ use super::place::Place;
 use super::servers::Server;
 use super::target::{Step, Target, Trouble};
 use crate::barrier::View;
+use crate::core::errand::{Means, Room};
 use crate::core::fault::Fault;
-use crate::outbound::Outbound;
 
 /// One thing to do.
 pub struct Errand {
@@ -63,14 +62,6 @@ pub(super) enum Deed {
     },
 }
 
-/// What else is under way.
-pub struct Room<'a> {
-    /// Errands that may begin.
-    pub count: usize,
-    /// Whether a lane is somebody's.
-    pub is_taken: &'a (dyn Fn(&str) -> bool + Send + Sync),
-}
-
 /// What came of it.
 pub enum Done {
     Pair(Pair),
@@ -86,13 +77,6 @@ impl Done {
             _ => None,
         }
     }
-}
-
-/// What an errand may use.
-pub struct Means<'a> {
-    pub outbound: &'a Outbound,
-    pub random: &'a Arc<dyn Random>,
-    pub now: Timestamp,
 }
 
 impl Errand {

@@ -38,7 +38,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use errand::{Done, Errand, Means, Room};
+pub use errand::{Done, Errand};
 pub use keys::Prepared;
 pub use routes::{Call, ROWS};
 pub use work::{due, remind, settle};

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use vault_crypto::{Random, Seeded};
 
-use super::errand::{Done, Room, Task};
+use super::errand::{Done, Task};
 use super::key::{Key, KeyType, Pair};
 use super::name::Name;
 use super::place::Place;
@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::target::{Held, Step, Target, Trouble};
 use super::work::{due, remind, settle};
 use crate::barrier::bed::{Bed, MOUNT};
+use crate::core::errand::Room;
 
 struct Scene {
     bed: Bed,

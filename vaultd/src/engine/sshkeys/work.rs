@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use vault_crypto::Random;
 
-use super::errand::{self, Done, Errand, Room, Task};
+use super::errand::{self, Done, Errand, Task};
 use super::key::{self, BUSY, Key};
 use super::known_hosts;
 use super::name::Name;
@@ -14,6 +14,7 @@ use super::rotation::{News, Rotation, Stage, Waiting};
 use super::settings::Settings;
 use super::target::Step;
 use crate::barrier::View;
+use crate::core::errand::Room;
 use crate::core::fault::Fault;
 
 /// What can be done now, about so much. The view's transaction is not to be committed. A key that cannot

@@ -1,0 +1,90 @@
+//! Work outside that is due, of whichever engine.
+
+use jiff::Timestamp;
+use vault_crypto::Random;
+
+use crate::barrier::View;
+use crate::core::errand::{Means, Room};
+use crate::core::fault::Fault;
+use crate::core::mount::Kind;
+use crate::engine::sshkeys;
+
+/// One thing to do outside.
+pub enum Errand {
+    SshKeys(sshkeys::Errand),
+}
+
+/// What came of it.
+pub enum Done {
+    SshKeys(sshkeys::Done),
+}
+
+/// Engines without work outside have none.
+pub async fn due(
+    kind: Kind,
+    now: Timestamp,
+    room: &Room<'_>,
+    view: &mut View<'_>,
+) -> Result<Vec<Errand>, Fault> {
+    match kind {
+        Kind::SshKeys => {
+            let due = sshkeys::due(now, room, view).await?;
+            Ok(due.into_iter().map(Errand::SshKeys).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+impl Errand {
+    /// What must not be touched by two at once, within the mount.
+    pub fn lanes(&self) -> &[String] {
+        match self {
+            Errand::SshKeys(errand) => &errand.lanes,
+        }
+    }
+
+    /// What it is about, for records.
+    pub fn path(&self) -> String {
+        match self {
+            Errand::SshKeys(errand) => errand.path(),
+        }
+    }
+
+    /// Somebody else sees it.
+    pub fn is_outside(&self) -> bool {
+        match self {
+            Errand::SshKeys(errand) => errand.is_outside(),
+        }
+    }
+
+    /// No transaction is open meanwhile.
+    pub async fn carry_out(&self, means: &Means<'_>) -> Result<Done, Fault> {
+        match self {
+            Errand::SshKeys(errand) => errand.carry_out(means).await.map(Done::SshKeys),
+        }
+    }
+
+    /// Stores what came of it. It may run several times.
+    pub async fn settle(
+        &self,
+        done: &Done,
+        now: Timestamp,
+        random: &dyn Random,
+        view: &mut View<'_>,
+    ) -> Result<(), Fault> {
+        match (self, done) {
+            (Errand::SshKeys(errand), Done::SshKeys(done)) => {
+                sshkeys::settle(errand, done, now, random, view).await
+            }
+        }
+    }
+}
+
+impl Done {
+    /// Why it failed, in words that hold nothing secret.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Done::SshKeys(done) => done.failure(),
+        }
+    }
+}
