@@ -55,17 +55,9 @@ CORE = {
     "v1/test_system_backend.py": 28,
 }
 
-LEASES = "api/system_backend/test_lease.py::TestLease"
-
 # Cases that need what is not there; they are not run.
 DESELECTED = {
-    f"{LEASES}::test_list_leases": "leases of certificates",
-    f"{LEASES}::test_read_lease": "leases of certificates",
-    f"{LEASES}::test_revoke_force": "leases of certificates",
-    f"{LEASES}::test_revoke_lease": "leases of certificates",
-    f"{LEASES}::test_revoke_prefix": "leases of certificates",
     "v1/test_integration.py::IntegrationTest::test_auth_gcp_alternate_mount_point_with_no_client_token_exception": "GCP logins",
-    "v1/test_system_backend.py::TestSystemBackend::test_read_lease": "leases of certificates",
 }
 
 

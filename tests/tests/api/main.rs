@@ -27,6 +27,7 @@ mod nobody;
 mod oidc;
 mod oidc_tokens;
 mod pki;
+mod pki_leases;
 mod policy;
 mod quotas;
 mod revocation;

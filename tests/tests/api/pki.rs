@@ -624,8 +624,6 @@ fn what_ended_long_ago_is_tidied_and_what_counts_stays() {
 fn fields_that_could_not_be_kept_are_refused() {
     let site = Site::new();
     for (field, value) in [
-        ("generate_lease", json!(true)),
-        ("allowed_domains_template", json!(true)),
         ("key_usage", json!(["Everything"])),
         ("key_type", json!("dsa")),
         ("key_bits", json!(1024)),

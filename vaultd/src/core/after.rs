@@ -24,11 +24,18 @@ pub async fn carry_out(
         Some(After::Policies) => vault.policies_changed(),
         Some(After::Groups) => vault.memberships.changed(),
         Some(After::DeleteEntities(ids)) => identity::delete_all(vault, &ids).await?,
-        Some(After::Mounts { purge, told }) => {
+        Some(After::Mounts {
+            purge,
+            ending,
+            told,
+        }) => {
             vault.reload_mounts().await?;
             tell(vault, &told).await?;
             if let Some(number) = purge {
                 purge_mount(vault, number).await?;
+            }
+            if let Some(ending) = ending {
+                lease::end(vault, &ending).await?;
             }
         }
         Some(After::Revoke(ids)) => {

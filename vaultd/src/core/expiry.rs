@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use super::Core;
 use super::dispatch;
 use super::fault::Fault;
+use super::lease::promise::{self, DuePromise};
 use super::retry::committed;
 use super::revoke::revoke_all;
 use super::token::DueToken;
@@ -57,6 +58,11 @@ async fn end_some(core: &Core, vault: &Unsealed) -> Result<bool, Fault> {
         .filter_map(|due| token(&due.payload).map(|due| due.token))
         .collect();
     revoke_all(vault, &ids).await?;
+    let promises = due.iter().filter_map(|due| {
+        let promise = serde_json::from_slice::<DuePromise>(&due.payload).ok()?;
+        Some(promise.lease)
+    });
+    promise::end_all(vault, promises).await?;
     let reminders = due.iter().filter_map(|due| {
         let reminder = serde_json::from_slice::<Reminder>(&due.payload).ok()?;
         Some(remind(core, vault, due, reminder))

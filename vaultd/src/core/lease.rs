@@ -1,8 +1,10 @@
 //! Leases: what ends by itself, found by where it came from.
 //!
-//! Every token that ends has one: `<path that issued it>/h<fingerprint>`. The id leads to the token
+//! Engines' are in `promise`. Every token that ends has one: `<path that issued it>/h<fingerprint>`. The id leads to the token
 //! without a row of its own; the row that lists it is the one that lists its accessor, so that a
 //! login costs no more rows, and unsealing reads none of them.
+
+pub mod promise;
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
@@ -183,11 +185,12 @@ pub async fn end_later(vault: Weak<Unsealed>, ending: Ending) {
 }
 
 async fn end_some(vault: &Unsealed, walk: &mut Walk) -> Result<bool, Fault> {
-    let Some((_, leases)) = walk.next(&mut vault.barrier.begin()).await? else {
+    let Some((folder, leases)) = walk.next(&mut vault.barrier.begin()).await? else {
         return Ok(false);
     };
     let fingerprints: Vec<String> = leases.iter().filter_map(fingerprint).collect();
     revoke_all(vault, &fingerprints).await?;
+    promise::end_all(vault, promise::below(&folder, &leases)).await?;
     Ok(true)
 }
 

@@ -21,6 +21,7 @@ use super::caller::Caller;
 use super::context::Ctx;
 use super::dispatch::{self, Prepared, Resolved, Target};
 use super::fault::Fault;
+use super::lease::promise;
 use super::mount::{Kind, MountTable};
 use super::record::{Recorder, verb_name};
 use super::reply::Reply;
@@ -316,6 +317,10 @@ async fn carry_out(
         .await?;
         reply.mount_type = target.mount.kind.type_name();
         reply.warnings.splice(0..0, warnings);
+    }
+    if let Some(promised) = reply.promised.take() {
+        let given = promise::give(vault, promised, &target.mount, caller, request, tx);
+        (reply.lease, reply.place) = Box::pin(given).await?;
     }
     let unknown = target.unknown_fields(request);
     if !unknown.is_empty() && reply.has_content() {

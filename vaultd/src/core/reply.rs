@@ -31,13 +31,22 @@ pub struct LeaseInfo {
     pub duration: u64,
 }
 
+/// What an engine takes back when its time has come, or when the lease is revoked.
+#[derive(Clone)]
+pub struct Promised {
+    /// What the engine knows it by.
+    pub about: String,
+    pub expires: Timestamp,
+}
+
 /// Effects on what lives in memory, after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
-    /// The mount table changed; this mount's data goes, if any. Subscribers are told what happened
-    /// to which path.
+    /// The mount table changed; this mount's data goes, if any, and the leases that it gave.
+    /// Subscribers are told what happened to which path.
     Mounts {
         purge: Option<u64>,
+        ending: Option<Ending>,
         told: Vec<(String, &'static str)>,
     },
     Policies,
@@ -80,6 +89,8 @@ pub struct Reply {
     pub data: Data,
     pub warnings: Vec<String>,
     pub lease: LeaseInfo,
+    /// Core makes a lease of it.
+    pub promised: Option<Promised>,
     /// A proven identity: core issues the token and fills `auth`.
     pub login: Option<Box<Login>>,
     /// The `auth` block, once core has issued or renewed a token.

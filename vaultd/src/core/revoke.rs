@@ -1,9 +1,10 @@
-//! Revocation: the token, its children, its cubbyhole. All of it before the revoking call answers.
+//! Revocation: the token, its children, what engines promised to it, its cubbyhole. All of it before the revoking call answers.
 //!
 //! The token's own row goes first, in one commit with a mark; what hangs off it follows in small
 //! commits, and a mark that is still there at unseal is worked off then.
 
 use super::fault::Fault;
+use super::lease::promise;
 use super::mount::Kind;
 use super::retry::committed;
 use super::token;
@@ -69,6 +70,7 @@ pub async fn revoke_all(vault: &Unsealed, ids: &[String]) -> Result<(), Fault> {
 async fn is_alone(vault: &Unsealed, tx: &mut Tx, id: &str) -> Result<bool, Fault> {
     let cubbyhole = cubbyhole_mount(vault);
     let mut hangs_off = !token::children(tx, id).await?.is_empty();
+    hangs_off |= promise::has_any(tx, id).await?;
     if let Some(number) = cubbyhole {
         hangs_off |= !tx.view(number).list(id).await?.is_empty();
     }
@@ -92,6 +94,7 @@ pub async fn finish(vault: &Unsealed, id: &str) -> Result<(), Fault> {
             })?;
             queue.push(child);
         }
+        promise::end_of(vault, &id).await?;
         clear_cubbyhole(vault, &id).await?;
         committed!(vault, |tx| token::finished(tx, &id).await)?;
     }

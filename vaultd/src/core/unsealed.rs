@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use vault_crypto::{Key, Label, Prf, Random, random_base62};
 
+use super::Clock;
 use super::cors::Cors;
 use super::denials::Denials;
 use super::fault::Fault;
@@ -34,6 +35,7 @@ pub struct Unsealed {
     pub audit_prf: Prf,
     /// The system's lease times.
     pub ttl: SystemTtl,
+    pub clock: Clock,
     /// Who was refused what, lately.
     pub denials: Denials,
     /// Names this unsealing, for what lives no longer than it.
@@ -50,6 +52,7 @@ impl Unsealed {
         record: SealRecord,
         root: Key<32>,
         ttl: SystemTtl,
+        clock: Clock,
     ) -> Result<Unsealed, Fault> {
         let keyring = barrier.keyring();
         let mut tx = barrier.begin();
@@ -69,6 +72,7 @@ impl Unsealed {
             standings: Standings::default(),
             memberships: Memberships::default(),
             ttl,
+            clock,
             barrier,
             record,
             root,

@@ -10,6 +10,7 @@ pub mod pki;
 mod secret;
 pub mod sshca;
 pub mod sshkeys;
+mod template;
 pub mod totp;
 pub mod transit;
 

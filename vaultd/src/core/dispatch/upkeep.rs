@@ -85,6 +85,19 @@ pub async fn remind(mount: &Mount, about: &str, now: Timestamp, tx: &mut Tx) -> 
     }
 }
 
+/// The lease of something that this mount gave has ended. What is gone already is fine.
+pub async fn take_back(
+    mount: &Mount,
+    about: &str,
+    now: Timestamp,
+    tx: &mut Tx,
+) -> Result<(), Fault> {
+    match mount.kind {
+        Kind::Pki => pki::take_back(about, now, &mut tx.view(mount.number)).await,
+        _ => Ok(()),
+    }
+}
+
 /// Clears a little of what writes left for later; true if there is more.
 pub async fn tidy(
     mount: &Mount,

@@ -6,8 +6,9 @@ use vault_crypto::uuid_v4;
 use crate::barrier::Tx;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
-use crate::core::lease::{self, Ending};
+use crate::core::lease::{self, Ending, promise};
 use crate::core::reply::{After, Reply};
+use crate::core::token::seconds_between;
 use crate::core::unsealed::Unsealed;
 
 /// In the path or in the body.
@@ -24,6 +25,16 @@ fn given(ctx: &Ctx<'_>) -> Result<String, Fault> {
 
 pub async fn lookup(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     let id = given(ctx)?;
+    if let Some(promise) = promise::find(tx, &id).await? {
+        return Ok(Reply::json(json!({
+            "id": id,
+            "issue_time": promise.created.to_string(),
+            "expire_time": promise.expires.to_string(),
+            "last_renewal": Value::Null,
+            "renewable": false,
+            "ttl": seconds_between(ctx.now(), promise.expires),
+        })));
+    }
     let found = lease::find(tx, &id).await?;
     let (_, token) = found
         .filter(|(_, token)| token.expires.is_some_and(|end| ctx.now() < end))
@@ -42,17 +53,26 @@ pub async fn list(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     Reply::list(lease::list(tx, ctx.param("prefix"), &ctx.window()?).await?)
 }
 
-/// Only engines' leases are renewed here; so far no engine gives any.
+/// Only engines' leases are renewed here, and those of certificates never are.
 pub async fn renew(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
-    Err(match lease::find(tx, &given(ctx)?).await? {
+    let id = given(ctx)?;
+    if promise::find(tx, &id).await?.is_some() {
+        return Err(Fault::invalid("lease is not renewable"));
+    }
+    Err(match lease::find(tx, &id).await? {
         Some(_) => Fault::invalid("tokens cannot be renewed through this endpoint"),
         None => Fault::invalid("lease not found"),
     })
 }
 
 /// Unknown is fine. One lease is always revoked before the answer.
-pub async fn revoke(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
-    let found = lease::find(tx, &given(ctx)?).await?;
+pub async fn revoke(vault: &Unsealed, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
+    let id = given(ctx)?;
+    if promise::is_promise(&id) {
+        promise::end(vault, &id, tx).await?;
+        return Ok(accepted(waits(ctx)?));
+    }
+    let found = lease::find(tx, &id).await?;
     let ids = found.into_iter().map(|(fingerprint, _)| fingerprint);
     Ok(Reply {
         after: Some(After::Revoke(ids.collect())),
@@ -74,9 +94,18 @@ fn accepted(done: bool) -> Reply {
 }
 
 /// A prefix that is a lease's whole id stands for that lease, as in Vault.
-pub async fn revoke_prefix(ctx: &Ctx<'_>, tx: &mut Tx, wait: bool) -> Result<Reply, Fault> {
+pub async fn revoke_prefix(
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    tx: &mut Tx,
+    wait: bool,
+) -> Result<Reply, Fault> {
     let prefix = ctx.param("prefix");
     let wait = wait || waits(ctx)?;
+    if promise::find(tx, prefix).await?.is_some() {
+        promise::end(vault, prefix, tx).await?;
+        return Ok(accepted(wait));
+    }
     if let Some((fingerprint, _)) = lease::find(tx, prefix).await? {
         return Ok(Reply {
             after: Some(After::Revoke(vec![fingerprint])),

@@ -7,6 +7,7 @@ use super::tune;
 use crate::barrier::Tx;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::lease::{self, Ending};
 use crate::core::mount::{self, Kind, Mount, parse_path, reserved};
 use crate::core::reply::{After, Reply};
 use crate::core::unsealed::Unsealed;
@@ -166,6 +167,7 @@ pub async fn enable(
     Ok(Reply {
         after: Some(After::Mounts {
             purge: None,
+            ending: None,
             told: told(&new, &path, "mount"),
         }),
         ..Reply::none()
@@ -209,10 +211,18 @@ pub async fn disable(
     }
     mount::remove(&mut tx.view(reserved::MOUNTS), found).await?;
     let after = match table {
-        Table::Engines => After::Mounts {
-            purge: Some(found.number),
-            told: told(found, &path, "unmount"),
-        },
+        Table::Engines => {
+            let ending = Ending {
+                mark: uuid_v4(ctx.random),
+                prefix: path.clone(),
+            };
+            lease::begin(tx, &ending).await?;
+            After::Mounts {
+                purge: Some(found.number),
+                ending: Some(ending),
+                told: told(found, &path, "unmount"),
+            }
+        }
         Table::Methods => After::RevokeMount(found.number),
     };
     Ok(Reply {
@@ -251,7 +261,11 @@ pub async fn remount(vault: &Unsealed, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Rep
     view.put(&format!("moved/{id}"), &(from, to)).await?;
     let reply = Reply::json(json!({"migration_id": id})).top_level();
     Ok(Reply {
-        after: Some(After::Mounts { purge: None, told }),
+        after: Some(After::Mounts {
+            purge: None,
+            ending: None,
+            told,
+        }),
         ..reply
     })
 }

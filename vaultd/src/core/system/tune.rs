@@ -55,6 +55,7 @@ pub async fn write(
     Ok(Reply {
         after: Some(After::Mounts {
             purge: None,
+            ending: None,
             told: Vec::new(),
         }),
         ..Reply::none()

@@ -1,13 +1,11 @@
 //! Certificates for callers: with a new key, for a CSR within a role, or for a CSR as it stands.
 
-use serde_json::{Map, Value, json};
-use vault_crypto::PrivateKey;
 use vault_x509::{
     Authority as Ca, Extensions, Hash, KeyUsage, Name, PublicKey, Purpose, Request, Template,
 };
 
 use super::certs::{self, Issued};
-use super::issuer::{Authority, Issuer, certificate_pem};
+use super::issuer::{Authority, Issuer};
 use super::role::Role;
 use super::subject::Subject;
 use super::validity::Validity;
@@ -47,7 +45,9 @@ pub(super) async fn issue(
     view: &mut View<'_>,
 ) -> Result<Reply, Fault> {
     let made = prepared.key()?;
-    let role = Role::named(ctx, view).await?;
+    let role = Role::named(ctx, view)
+        .await?
+        .for_caller(prepared.who.as_deref());
     let authority = authority(ctx, &role, view).await?;
     let subject = Subject::collect(ctx.body(), &role, None)?;
     subject.check(&role)?;
@@ -68,7 +68,9 @@ pub(super) async fn sign(
     prepared: &Prepared,
     view: &mut View<'_>,
 ) -> Result<Reply, Fault> {
-    let role = Role::named(ctx, view).await?;
+    let role = Role::named(ctx, view)
+        .await?
+        .for_caller(prepared.who.as_deref());
     let csr = csr(ctx)?;
     key::strong(csr.key.kind(), &role.key_type, least_bits(&role))?;
     let authority = authority(ctx, &role, view).await?;
@@ -114,6 +116,7 @@ pub(super) async fn sign_verbatim(
         role.ttl = named.ttl;
         role.max_ttl = named.max_ttl;
         role.no_store = named.no_store;
+        role.generate_lease = named.generate_lease;
         role.not_before_duration = named.not_before_duration;
     }
     let body = ctx.body();
@@ -155,6 +158,8 @@ pub(super) struct Leaf {
     pub der: Vec<u8>,
     pub serial: Vec<u8>,
     pub validity: Validity,
+    /// Revoked when its lease is.
+    pub leased: bool,
 }
 
 /// A certificate for a caller, whose names have been checked.
@@ -211,7 +216,10 @@ impl Wish<'_> {
             let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
             view.put(&certs::row(&leaf.serial), &issued).await?;
         }
-        Ok(leaf)
+        Ok(Leaf {
+            leased: role.generate_lease,
+            ..leaf
+        })
     }
 }
 
@@ -306,94 +314,7 @@ impl Decided<'_> {
             der,
             serial,
             validity,
-        })
-    }
-}
-
-/// How certificates and keys are given.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Pem,
-    Der,
-    Bundle,
-}
-
-impl Format {
-    pub(super) fn of(ctx: &Ctx<'_>) -> Result<Format, Fault> {
-        match ctx.body().string("format")?.unwrap_or_default().as_str() {
-            "" | "pem" => Ok(Format::Pem),
-            "der" => Ok(Format::Der),
-            "pem_bundle" => Ok(Format::Bundle),
-            _ => Err(Fault::invalid(
-                "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"",
-            )),
-        }
-    }
-
-    pub(super) fn show(self, der: &[u8]) -> String {
-        use base64::Engine as _;
-        match self {
-            Format::Der => base64::engine::general_purpose::STANDARD.encode(der),
-            Format::Pem | Format::Bundle => certificate_pem(der),
-        }
-    }
-
-    pub(super) fn show_key(self, key: &PrivateKey, ctx: &Ctx<'_>) -> Result<String, Fault> {
-        use base64::Engine as _;
-        match self {
-            Format::Der => {
-                let der = key.to_pkcs8().map_err(key::bad)?;
-                Ok(base64::engine::general_purpose::STANDARD.encode(&der))
-            }
-            Format::Pem | Format::Bundle => Ok(key::pem(key, ctx.body())?.trim_end().to_owned()),
-        }
-    }
-}
-
-impl Leaf {
-    pub(super) fn reply(
-        self,
-        ctx: &Ctx<'_>,
-        authority: &Authority,
-        key: Option<&PrivateKey>,
-    ) -> Result<Reply, Fault> {
-        let format = Format::of(ctx)?;
-        let mut chain = authority.chain.clone();
-        if ctx.body().bool("remove_roots_from_chain")?.unwrap_or(false) {
-            chain.retain(|der| {
-                super::issuer::facts(der).is_ok_and(|facts| facts.subject != facts.issuer)
-            });
-        }
-        let chain: Vec<String> = chain.iter().map(|der| format.show(der)).collect();
-        let mut certificate = format.show(&self.der);
-        let mut map = Map::new();
-        if let Some(key) = key {
-            let shown = format.show_key(key, ctx)?;
-            if format == Format::Bundle {
-                certificate = format!("{shown}\n{certificate}");
-            }
-            map.insert("private_key".into(), shown.into());
-            map.insert("private_key_type".into(), key::type_of(key).into());
-        }
-        if format == Format::Bundle {
-            certificate = [&[certificate], chain.as_slice()].concat().join("\n");
-        }
-        map.insert("certificate".into(), certificate.into());
-        map.insert("issuing_ca".into(), format.show(&authority.der).into());
-        map.insert("ca_chain".into(), chain.into());
-        map.insert("serial_number".into(), serial::colons(&self.serial).into());
-        map.insert(
-            "expiration".into(),
-            Value::from(self.validity.not_after.as_second()),
-        );
-        map.insert(
-            "not_before".into(),
-            json!(self.validity.not_before.as_second()),
-        );
-        let reply = Reply::map(map);
-        Ok(match self.validity.warning {
-            Some(warning) => reply.warn(warning),
-            None => reply,
+            leased: false,
         })
     }
 }

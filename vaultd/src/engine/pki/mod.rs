@@ -7,6 +7,7 @@
 //! short lives do.
 
 mod certs;
+mod format;
 mod import;
 mod issue;
 mod issuer;
@@ -27,6 +28,7 @@ mod validity;
 
 use vault_crypto::PrivateKey;
 
+pub use revoke::take_back;
 pub use routes::{Call, ROWS};
 pub use tidy::tidy;
 
@@ -37,12 +39,15 @@ use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
 use crate::core::slow::Outside;
+use crate::policy::Templates;
 
 /// What was worked out before the transaction.
 #[derive(Default)]
 pub struct Prepared {
     /// A private key that nobody has yet.
     key: Option<PrivateKey>,
+    /// What templates say of the caller.
+    who: Option<Box<dyn Templates + Send + Sync>>,
     /// The system's lease times, in seconds.
     default_ttl: u64,
     max_ttl: u64,
@@ -73,8 +78,13 @@ pub async fn prepare(
         Some(kind) => Some(key::make(kind, outside).await?),
         None => None,
     };
+    let who = match (call, ctx.caller) {
+        (Call::Issue | Call::Sign, Some(caller)) => outside.vault.templates(caller).await?,
+        _ => None,
+    };
     Ok(Prepared {
         key,
+        who,
         default_ttl: outside.vault.ttl.default,
         max_ttl: outside.vault.ttl.max,
     })

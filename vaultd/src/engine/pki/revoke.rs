@@ -1,5 +1,6 @@
 //! Revocation: of a certificate by its number, by itself, by who has its key, and of an issuer.
 
+use jiff::Timestamp;
 use serde_json::json;
 use vault_crypto::{PrivateKey, pem};
 use vault_x509::Reason;
@@ -69,6 +70,20 @@ pub(super) async fn revoke(
         "revocation_time_rfc3339": at.to_string(),
         "state": "revoked",
     })))
+}
+
+/// The lease of a certificate has ended; one that has ended itself stays as it is.
+pub async fn take_back(about: &str, now: Timestamp, view: &mut View<'_>) -> Result<(), Fault> {
+    let number = serial::parse(about)?;
+    let Some(mut found) = Issued::get(view, &number).await? else {
+        return Ok(());
+    };
+    if found.revoked_at.is_some() || issuer::facts(&found.der()?)?.not_after <= now {
+        return Ok(());
+    }
+    found.revoked_at = Some(now);
+    found.reason = Reason::CessationOfOperation.code();
+    mark(&number, &found, view).await
 }
 
 async fn mark(number: &[u8], found: &Issued, view: &mut View<'_>) -> Result<(), Fault> {

@@ -12,6 +12,7 @@ use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::engine::template::{self, Who};
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -67,6 +68,10 @@ pub(super) struct Role {
     pub street_address: Vec<String>,
     pub postal_code: Vec<String>,
     pub no_store: bool,
+    pub generate_lease: bool,
+    /// Entries of `allowed_domains`, or of `allowed_uri_sans`, are templates of the caller's identity.
+    pub allowed_domains_template: bool,
+    pub allowed_uri_sans_template: bool,
 }
 
 impl Default for Role {
@@ -117,6 +122,9 @@ impl Default for Role {
             street_address: Vec::new(),
             postal_code: Vec::new(),
             no_store: false,
+            generate_lease: false,
+            allowed_domains_template: false,
+            allowed_uri_sans_template: false,
         }
     }
 }
@@ -145,6 +153,24 @@ impl Role {
             Some(role) => Ok((*role).clone()),
             None => Err(Fault::invalid("unknown role: create it first")),
         }
+    }
+
+    /// The role as it is for one caller. A template for which the caller has no plain value allows
+    /// nothing.
+    pub(super) fn for_caller(mut self, who: Who<'_>) -> Role {
+        let fill = |list: &mut Vec<String>| {
+            let filled = list
+                .iter()
+                .filter_map(|text| template::fill(text, who, "").ok());
+            *list = filled.collect();
+        };
+        if self.allowed_domains_template {
+            fill(&mut self.allowed_domains);
+        }
+        if self.allowed_uri_sans_template {
+            fill(&mut self.allowed_uri_sans);
+        }
+        self
     }
 
     /// The kind of key that `issue` makes.
@@ -202,14 +228,7 @@ impl Role {
         let Some(Value::Object(mut map)) = shown else {
             return Err(Fault::Internal("show a role"));
         };
-        for (field, value) in [
-            ("allowed_domains_template", json!(false)),
-            ("allowed_uri_sans_template", json!(false)),
-            ("generate_lease", json!(false)),
-            ("allow_token_displayname", json!(false)),
-        ] {
-            map.insert(field.into(), value);
-        }
+        map.insert("allow_token_displayname".into(), json!(false));
         Ok(map)
     }
 }
@@ -240,14 +259,19 @@ pub(super) async fn write(ctx: &Ctx<'_>, patch: bool, view: &mut View<'_>) -> Re
     let unknown = super::issuer::Issuer::find(view, &role.issuer_ref)
         .await?
         .is_none();
-    let warning = unknown && role.issuer_ref != "default";
+    let is_unstored = role.no_store && ctx.body().bool("generate_lease")?.unwrap_or(false);
+    let mut reply = Reply::map(shown);
+    if unknown && role.issuer_ref != "default" {
+        let text = "issuer_ref names no issuer that is known: certificates cannot be issued yet";
+        reply = reply.warn(text);
+    }
+    if is_unstored {
+        let text =
+            "generate_lease is off: what is not stored (no_store) cannot be revoked by a lease";
+        reply = reply.warn(text);
+    }
     view.put_shared(&row, role).await?;
-    let reply = Reply::map(shown);
-    Ok(match warning {
-        true => reply
-            .warn("issuer_ref names no issuer that is known: certificates cannot be issued yet"),
-        false => reply,
-    })
+    Ok(reply)
 }
 
 pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {

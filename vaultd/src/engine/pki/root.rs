@@ -9,7 +9,8 @@ use vault_x509::{
 };
 
 use super::certs::{self, Issued};
-use super::issue::{Decided, Format, csr, usable};
+use super::format::Format;
+use super::issue::{Decided, csr, usable};
 use super::issuer::{self, Authority, Issuer};
 use super::key::{self, Key};
 use super::role::{self, Role};

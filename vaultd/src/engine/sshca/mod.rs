@@ -18,7 +18,6 @@ mod public;
 mod role;
 mod routes;
 mod sign;
-mod template;
 mod zero_address;
 
 pub use otp::due;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::core::fault::Fault;
 use crate::core::name;
+use crate::engine::template::is_plain;
 
 /// 1 to 128 letters, digits, `_`, `-` and `.`, with a letter, digit or `_` at both ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,23 +18,6 @@ impl Name {
     pub(super) fn role_row(&self) -> String {
         format!("roles/{}", self.0)
     }
-}
-
-/// Characters that end or widen a name in a list, a pattern, a path, a shell or a line.
-const ODD: &[char] = &[
-    ',', '/', '\\', '"', '\'', '`', '*', '?', '!', '$', ';', '|', '&', '<', '>', '(', ')', '{',
-    '}', '[', ']', '#', '%',
-];
-
-/// Whether a name is one name to everybody who reads it: `sshd`, shells, lists, logs.
-pub(super) fn is_plain(name: &str) -> bool {
-    let odd = |c: char| c.is_control() || c.is_whitespace() || ODD.contains(&c);
-    !name.is_empty()
-        && name.len() <= 255
-        && !name.starts_with('-')
-        && name != "."
-        && name != ".."
-        && !name.contains(odd)
 }
 
 /// The name of a user, which `field` holds.

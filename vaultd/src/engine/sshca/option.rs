@@ -6,10 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::role::Role;
-use super::template;
 use crate::core::body::Body;
 use crate::core::fault::Fault;
-use crate::policy::Templates;
+use crate::engine::template::{self, Who};
 
 type Options = BTreeMap<String, String>;
 
@@ -85,11 +84,7 @@ pub(super) fn critical(body: &Body, role: &Role) -> Result<Options, Fault> {
 }
 
 /// Those that the caller asks for, if the role allows them; otherwise the role's.
-pub(super) fn extensions(
-    body: &Body,
-    role: &Role,
-    who: Option<&(dyn Templates + Send + Sync)>,
-) -> Result<Options, Fault> {
+pub(super) fn extensions(body: &Body, role: &Role, who: Who<'_>) -> Result<Options, Fault> {
     let asked = body.strings("extensions")?.unwrap_or_default();
     if asked.is_empty() {
         return role

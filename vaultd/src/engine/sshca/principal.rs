@@ -5,12 +5,9 @@ use vault_ssh::Subject;
 
 use super::name;
 use super::role::Role;
-use super::template;
 use crate::core::body::Body;
 use crate::core::fault::Fault;
-use crate::policy::Templates;
-
-type Who<'a> = Option<&'a (dyn Templates + Send + Sync)>;
+use crate::engine::template::{self, Who};
 
 const MOST: usize = 256;
 

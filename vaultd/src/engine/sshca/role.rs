@@ -9,13 +9,14 @@ use serde_json::{Map, Value, json};
 use vault_ssh::Subject;
 
 use super::name::{self, Name};
-use super::{option, template};
+use super::option;
 use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::login::{parse_cidrs, show_cidrs};
 use crate::core::reply::Reply;
+use crate::engine::template;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

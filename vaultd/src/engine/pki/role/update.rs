@@ -7,6 +7,7 @@ use super::Role;
 use crate::core::body::Body;
 use crate::core::fault::Fault;
 use crate::engine::pki::{key, validity};
+use crate::engine::template;
 
 impl Role {
     /// Applies the fields that are present. Fails if the whole makes no sense then.
@@ -39,7 +40,9 @@ impl Role {
         }
         self.update_flags(body)?;
         self.update_lists(body)?;
-        self.check(body)
+        // What is not stored cannot be revoked.
+        self.generate_lease &= !self.no_store;
+        self.check()
     }
 
     fn update_flags(&mut self, body: &Body) -> Result<(), Fault> {
@@ -68,6 +71,15 @@ impl Role {
             ),
             ("use_pss", &mut self.use_pss),
             ("no_store", &mut self.no_store),
+            ("generate_lease", &mut self.generate_lease),
+            (
+                "allowed_domains_template",
+                &mut self.allowed_domains_template,
+            ),
+            (
+                "allowed_uri_sans_template",
+                &mut self.allowed_uri_sans_template,
+            ),
         ] {
             if let Some(flag) = body.bool(field)? {
                 *into = flag;
@@ -104,7 +116,7 @@ impl Role {
         Ok(())
     }
 
-    fn check(&self, body: &Body) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), Fault> {
         if self.max_ttl > 0 && self.ttl > self.max_ttl {
             return Err(Fault::invalid(
                 "\"ttl\" value must be less than \"max_ttl\" value",
@@ -155,22 +167,20 @@ impl Role {
             "use email, hostname or disabled",
         )?;
         validity::parse_moment(&self.not_after, "not_after")?;
-        // What could not be kept is refused, not forgotten.
-        for (field, why) in [
+        for (templated, list, field) in [
             (
-                "generate_lease",
-                "certificates have no leases here: keep their TTL short, or revoke them",
+                self.allowed_domains_template,
+                &self.allowed_domains,
+                "allowed_domains",
             ),
             (
-                "allowed_domains_template",
-                "names from identity templates are not supported",
-            ),
-            (
-                "allowed_uri_sans_template",
-                "names from identity templates are not supported",
+                self.allowed_uri_sans_template,
+                &self.allowed_uri_sans,
+                "allowed_uri_sans",
             ),
         ] {
-            odd(!body.bool(field)?.unwrap_or(false), field, why)?;
+            let closed = |text: &String| template::check(text, field);
+            list.iter().filter(|_| templated).try_for_each(closed)?;
         }
         Ok(())
     }

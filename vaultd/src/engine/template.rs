@@ -1,19 +1,34 @@
 //! `{{identity.…}}` in what a role allows. A value is a piece of one name and can be nothing more: no
 //! list, no wildcard, no command.
 
-use super::name::is_plain;
 use crate::core::fault::Fault;
 use crate::policy::Templates;
+
+/// What templates say of the caller, if anything.
+pub(in crate::engine) type Who<'a> = Option<&'a (dyn Templates + Send + Sync)>;
+
+/// Characters that end or widen a name in a list, a pattern, a path, a shell or a line.
+const ODD: &[char] = &[
+    ',', '/', '\\', '"', '\'', '`', '*', '?', '!', '$', ';', '|', '&', '<', '>', '(', ')', '{',
+    '}', '[', ']', '#', '%',
+];
+
+/// Whether a name is one name to everybody who reads it: `sshd`, shells, lists, logs.
+pub(in crate::engine) fn is_plain(name: &str) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || ODD.contains(&c);
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('-')
+        && name != "."
+        && name != ".."
+        && !name.contains(odd)
+}
 
 /// Fills a text in.
 ///
 /// # Errors
 /// If the caller has no such value, or it is not plain.
-pub(super) fn fill(
-    text: &str,
-    who: Option<&(dyn Templates + Send + Sync)>,
-    field: &str,
-) -> Result<String, Fault> {
+pub(in crate::engine) fn fill(text: &str, who: Who<'_>, field: &str) -> Result<String, Fault> {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -40,7 +55,7 @@ pub(super) fn fill(
 }
 
 /// Whether every brace that opens is closed; says nothing about the names in between.
-pub(super) fn check(text: &str, field: &str) -> Result<(), Fault> {
+pub(in crate::engine) fn check(text: &str, field: &str) -> Result<(), Fault> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("{{") {
         rest = after.split_once("}}").ok_or_else(|| unclosed(field))?.1;
@@ -55,7 +70,7 @@ fn unclosed(field: &str) -> Fault {
 }
 
 /// Whether there is something to fill in.
-pub(super) fn is_one(text: &str) -> bool {
+pub(in crate::engine) fn is_one(text: &str) -> bool {
     text.contains("{{")
 }
 
