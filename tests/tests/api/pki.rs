@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vault_tests::Vault;
+use vault_tests::process::until;
 
 struct Site {
     vault: Vault,
@@ -638,4 +640,50 @@ fn fields_that_could_not_be_kept_are_refused() {
             .root("POST", &format!("pki/roles/{name}"), json!({}));
         assert_eq!(answer.status, 400, "{name}: {}", answer.text);
     }
+}
+
+#[test]
+fn more_certificates_than_one_transaction_reads_are_listed_and_tidied() {
+    const MANY: usize = 150;
+    let site = Site::new();
+    let issue = |name: &str, ttl: &str| {
+        let body = json!({"common_name": format!("{name}.example.com"), "ttl": ttl});
+        text(&site.root("POST", "pki/issue/web", body)["serial_number"])
+    };
+    let brief: Vec<String> = (0..MANY).map(|i| issue(&format!("b{i}"), "2s")).collect();
+    let long: Vec<String> = (0..MANY).map(|i| issue(&format!("l{i}"), "1h")).collect();
+    for serial in &long {
+        site.root("POST", "pki/revoke", json!({"serial_number": serial}));
+    }
+    let list = site
+        .vault
+        .root("GET", "pki/crl/pem", json!(null))
+        .expect(200);
+    site.write("crl.pem", &list.text);
+    let shown = site.openssl("crl -in crl.pem -noout -text -CAfile root.pem");
+    assert!(shown.contains("verify OK"), "{shown}");
+    assert_eq!(shown.matches("Serial Number:").count(), MANY);
+
+    let tidy = json!({"tidy_cert_store": true, "tidy_revoked_certs": true, "safety_buffer": "1s"});
+    site.vault.root("POST", "pki/tidy", tidy).expect(202);
+    let gone = until(Duration::from_secs(60), || {
+        let status = site.root("GET", "pki/tidy-status", json!(null));
+        let is_over = status["state"] == "Finished";
+        if is_over && status["cert_store_deleted_count"] != MANY {
+            let again = json!({"tidy_cert_store": true, "safety_buffer": "1s"});
+            site.vault.root("POST", "pki/tidy", again).expect(202);
+        }
+        let left = site.vault.root("LIST", "pki/certs", json!(null));
+        let left = left.data()["keys"].as_array().unwrap().len();
+        (left == MANY + 1).then_some(())
+    });
+    assert!(gone.is_some());
+    let (first, last) = (&brief[0], &long[MANY - 1]);
+    site.vault
+        .root("GET", &format!("pki/cert/{first}"), json!(null))
+        .expect(404);
+    assert_ne!(
+        site.root("GET", &format!("pki/cert/{last}"), json!(null))["revocation_time"],
+        0
+    );
 }

@@ -12,7 +12,10 @@ use crate::barrier::View;
 
 /// A change of a mount's own rows. It may run several times.
 pub trait Keep: Sync {
-    fn keep(&self, view: &mut View<'_>) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// What the change tells.
+    type Kept: Send;
+
+    fn keep(&self, view: &mut View<'_>) -> impl Future<Output = Result<Self::Kept, Fault>> + Send;
 }
 
 /// The rows of one mount, for as long as the vault is open: work that goes on after its request holds
@@ -51,7 +54,7 @@ impl Aside {
         Ok(tx.view(self.mount).get(row).await?)
     }
 
-    pub async fn keep(&self, change: &impl Keep) -> Result<(), Fault> {
+    pub async fn keep<K: Keep>(&self, change: &K) -> Result<K::Kept, Fault> {
         let vault = self.vault.upgrade().ok_or(Fault::Sealed)?;
         committed!(vault, |tx| change.keep(&mut tx.view(self.mount)).await)
     }

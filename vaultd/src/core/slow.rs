@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use vault_crypto::Random;
 
 use super::aside::Aside;
@@ -37,6 +37,7 @@ pub struct Slow {
     running: Semaphore,
     /// Running and waiting.
     admitted: Semaphore,
+    alone: Mutex<()>,
 }
 
 impl Default for Slow {
@@ -51,7 +52,13 @@ impl Slow {
         Slow {
             running: Semaphore::new(running),
             admitted: Semaphore::new(admitted),
+            alone: Mutex::new(()),
         }
+    }
+
+    /// For work that is done for all who wait, by the first of them.
+    pub async fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().await
     }
 
     /// Fails with `Limited` at once if the queue is full.

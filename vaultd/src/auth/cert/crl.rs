@@ -263,6 +263,8 @@ pub(super) async fn refresh(
 }
 
 impl Keep for Fresh {
+    type Kept = ();
+
     /// Unless a list was replaced or deleted meanwhile.
     async fn keep(&self, view: &mut View<'_>) -> Result<(), Fault> {
         for (name, list) in &self.0 {

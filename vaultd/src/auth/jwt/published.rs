@@ -87,6 +87,8 @@ pub(super) async fn keep(aside: &Aside, documents: &Documents) {
 }
 
 impl Keep for Documents {
+    type Kept = ();
+
     /// Unless the mount has another source by now.
     async fn keep(&self, view: &mut View<'_>) -> Result<(), Fault> {
         let config: Option<Config> = view.get(CONFIG).await?;

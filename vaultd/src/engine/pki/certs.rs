@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::issuer::{self, certificate_pem};
-use super::{lists, serial};
+use super::{ends, lists, serial};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -48,6 +48,20 @@ impl Issued {
         STANDARD
             .decode(&self.certificate)
             .map_err(|_| Fault::Internal("a stored certificate is no base64"))
+    }
+
+    /// A new one, or what has become of one.
+    pub(super) async fn store(&self, serial: &[u8], view: &mut View<'_>) -> Result<(), Fault> {
+        view.put(&row(serial), self).await?;
+        ends::put(self.not_after, serial, self.folder(), view).await
+    }
+
+    /// Below what its revocation is stored.
+    pub(super) fn folder(&self) -> &str {
+        match self.issuer.as_str() {
+            "" => "unknown",
+            id => id,
+        }
     }
 
     pub(super) async fn get(view: &mut View<'_>, serial: &[u8]) -> Result<Option<Issued>, Fault> {
@@ -117,8 +131,8 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
                 "revocation_time_rfc3339": "",
             })));
         }
-        "crl" => lists::pem("default", lists::Kind::Complete, ctx, view).await?,
-        "delta-crl" => lists::pem("default", lists::Kind::Delta, ctx, view).await?,
+        "crl" => lists::pem("default", lists::Kind::Complete, view).await?,
+        "delta-crl" => lists::pem("default", lists::Kind::Delta, view).await?,
         _ => {
             let serial = serial::parse(ctx.param("serial"))?;
             let found = Issued::get(view, &serial).await?.ok_or(Fault::Missing)?;
@@ -149,7 +163,7 @@ pub(super) async fn raw(ctx: &Ctx<'_>, pem: bool, view: &mut View<'_>) -> Result
     let der = match ctx.param("serial") {
         "ca" => issuer::Issuer::named(view, "default").await?.der()?,
         "crl" => {
-            let der = lists::der("default", lists::Kind::Complete, ctx, view).await?;
+            let der = lists::der("default", lists::Kind::Complete, view).await?;
             return Ok(lists::answer(der, pem));
         }
         text => {

@@ -4,7 +4,7 @@ use vault_x509::{
     Authority as Ca, Extensions, Hash, KeyUsage, Name, PublicKey, Purpose, Request, Template,
 };
 
-use super::certs::{self, Issued};
+use super::certs::Issued;
 use super::issuer::{Authority, Issuer};
 use super::role::Role;
 use super::subject::Subject;
@@ -214,7 +214,7 @@ impl Wish<'_> {
         let leaf = decided.sign(ctx)?;
         if !role.no_store {
             let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
-            view.put(&certs::row(&leaf.serial), &issued).await?;
+            issued.store(&leaf.serial, view).await?;
         }
         Ok(Leaf {
             leased: role.generate_lease,

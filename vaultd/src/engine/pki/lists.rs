@@ -1,24 +1,28 @@
 //! Revocation lists: made when they are asked for and something has changed, or when they are about to
 //! end, so that nobody waits for one that nobody fetches.
 
+mod making;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use vault_crypto::pem as frame;
-use vault_x509::{Hash, Reason, Revocations, Revoked};
 
-use super::issuer::{Authority, Issuer};
+use self::making::Wanted;
+use super::issuer::Issuer;
+use super::serial;
 use super::settings::Lists;
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::core::slow::Outside;
 
 /// Revoked certificates: a folder for each issuer.
 pub(super) const REVOKED: &str = "revoked";
-/// What of a list can be stored; a longer one is made anew for each who asks.
-const STORED_MAX: usize = 700 << 10;
+/// Parts of a list that go together with what else a transaction deletes.
+const FORGOTTEN_MAX: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -54,18 +58,27 @@ struct Made {
     changes: u64,
     at: Timestamp,
     until: Timestamp,
-    stored: bool,
+    /// Rows that hold it.
+    parts: usize,
+}
+
+pub(super) fn revoked_row(folder: &str, serial: &[u8]) -> String {
+    format!("{REVOKED}/{folder}/{}", serial::hex(serial))
 }
 
 fn state_row(issuer: &str) -> String {
     format!("list-state/{issuer}")
 }
 
-fn list_row(issuer: &str, kind: Kind) -> String {
+fn parts_folder(issuer: &str, kind: Kind) -> String {
     match kind {
         Kind::Complete => format!("list/{issuer}"),
         Kind::Delta => format!("delta/{issuer}"),
     }
+}
+
+fn part_row(issuer: &str, kind: Kind, number: u64, index: usize) -> String {
+    format!("{}/{number}/{index}", parts_folder(issuer, kind))
 }
 
 /// A revocation: the next lists have to say so.
@@ -79,9 +92,19 @@ pub(super) async fn changed(issuer: &str, view: &mut View<'_>) -> Result<(), Fau
 
 /// The issuer is gone. Its revoked certificates stay known.
 pub(super) async fn forget(issuer: &str, view: &mut View<'_>) -> Result<(), Fault> {
-    view.delete(&list_row(issuer, Kind::Complete)).await?;
-    view.delete(&list_row(issuer, Kind::Delta)).await?;
-    view.delete(&state_row(issuer)).await?;
+    let row = state_row(issuer);
+    let state: State = view.get(&row).await?.unwrap_or_default();
+    for kind in [Kind::Complete, Kind::Delta] {
+        let Some(made) = state.of(kind) else {
+            continue;
+        };
+        // Parts of a longer list stay behind, unread.
+        for index in 0..made.parts.min(FORGOTTEN_MAX) {
+            view.delete(&part_row(issuer, kind, made.number, index))
+                .await?;
+        }
+    }
+    view.delete(&row).await?;
     Ok(())
 }
 
@@ -89,20 +112,14 @@ pub(super) async fn forget(issuer: &str, view: &mut View<'_>) -> Result<(), Faul
 pub(super) async fn der(
     reference: &str,
     kind: Kind,
-    ctx: &Ctx<'_>,
     view: &mut View<'_>,
 ) -> Result<Vec<u8>, Fault> {
-    current(reference, kind, false, ctx, view).await
+    current(reference, kind, view).await
 }
 
 /// The list in PEM.
-pub(super) async fn pem(
-    reference: &str,
-    kind: Kind,
-    ctx: &Ctx<'_>,
-    view: &mut View<'_>,
-) -> Result<String, Fault> {
-    let der = der(reference, kind, ctx, view).await?;
+pub(super) async fn pem(reference: &str, kind: Kind, view: &mut View<'_>) -> Result<String, Fault> {
+    let der = der(reference, kind, view).await?;
     Ok(frame::write("X509 CRL", &der, 64).trim_end().to_owned())
 }
 
@@ -127,73 +144,71 @@ pub(super) async fn raw(
     reference: &str,
     kind: Kind,
     pem: bool,
-    ctx: &Ctx<'_>,
     view: &mut View<'_>,
 ) -> Result<Reply, Fault> {
     if Issuer::find(view, reference).await?.is_none() {
         return Err(Fault::Missing);
     }
-    Ok(answer(der(reference, kind, ctx, view).await?, pem))
+    Ok(answer(der(reference, kind, view).await?, pem))
 }
 
-/// Every issuer's lists, now.
-pub(super) async fn rotate(kind: Kind, ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
-    for issuer in Issuer::all(view).await? {
-        if !issuer.key_id.is_empty() && issuer.may("crl-signing").is_ok() {
-            current(&issuer.id, kind, true, ctx, view).await?;
-        }
-    }
-    Ok(Reply::json(serde_json::json!({ "success": true })))
-}
-
-async fn current(
+/// Makes what a request is about to read, if it is due.
+pub(super) async fn prepare(
     reference: &str,
     kind: Kind,
-    anew: bool,
     ctx: &Ctx<'_>,
     view: &mut View<'_>,
-) -> Result<Vec<u8>, Fault> {
-    let settings = Lists::load(view).await?;
-    if kind == Kind::Delta && !settings.enable_delta {
+    outside: &Outside<'_>,
+) -> Result<(), Fault> {
+    let wanted = Wanted {
+        reference,
+        kind,
+        anew: false,
+        now: ctx.now(),
+    };
+    Box::pin(wanted.make(ctx.mount.number, view, outside)).await
+}
+
+/// Makes every issuer's lists, now.
+pub(super) async fn rotate(
+    kind: Kind,
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outside: &Outside<'_>,
+) -> Result<(), Fault> {
+    for issuer in Issuer::all(view).await? {
+        if !issuer.key_id.is_empty() && issuer.may("crl-signing").is_ok() {
+            let wanted = Wanted {
+                reference: &issuer.id,
+                kind,
+                anew: true,
+                now: ctx.now(),
+            };
+            Box::pin(wanted.make(ctx.mount.number, view, outside)).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn rotated() -> Reply {
+    Reply::json(serde_json::json!({ "success": true }))
+}
+
+/// The list that was made last.
+async fn current(reference: &str, kind: Kind, view: &mut View<'_>) -> Result<Vec<u8>, Fault> {
+    if kind == Kind::Delta && !Lists::load(view).await?.enable_delta {
         return Err(Fault::Missing);
     }
     let issuer = Issuer::named(view, reference).await?;
-    let row = state_row(&issuer.id);
-    let mut state: State = view.get(&row).await?.unwrap_or_default();
-    if kind == Kind::Delta && state.complete.is_none() {
-        return Err(Fault::Missing);
+    let state: State = view.get(&state_row(&issuer.id)).await?.unwrap_or_default();
+    let made = state.of(kind).ok_or(Fault::Missing)?;
+    let mut der = Vec::new();
+    for index in 0..made.parts {
+        let row = part_row(&issuer.id, kind, made.number, index);
+        let text: Option<String> = view.get(&row).await?;
+        let part = text.and_then(|text| STANDARD.decode(text).ok());
+        der.extend(part.ok_or(Fault::Internal("a part of a revocation list is missing"))?);
     }
-    let made = match kind {
-        Kind::Complete => &state.complete,
-        Kind::Delta => &state.delta,
-    };
-    if let Some(made) = made
-        && made.stored
-        && !anew
-        && !state.is_due(made, kind, &settings, ctx.now())
-        && let Some(text) = view.get::<String>(&list_row(&issuer.id, kind)).await?
-    {
-        return STANDARD
-            .decode(text)
-            .map_err(|_| Fault::Internal("a stored list is no base64"));
-    }
-    issuer.may("crl-signing")?;
-    let authority = issuer.open(view).await?;
-    let (der, made) = state
-        .make(kind, &authority, &settings, ctx.now(), view)
-        .await?;
-    if made.stored {
-        let row = list_row(&authority.issuer.id, kind);
-        view.put(&row, &STANDARD.encode(&der)).await?;
-    }
-    match kind {
-        Kind::Complete => {
-            state.complete = Some(made);
-            state.delta = None;
-        }
-        Kind::Delta => state.delta = Some(made),
-    }
-    view.put(&row, &state).await?;
     Ok(der)
 }
 
@@ -215,73 +230,10 @@ impl State {
         }
     }
 
-    async fn make(
-        &mut self,
-        kind: Kind,
-        authority: &Authority,
-        settings: &Lists,
-        now: Timestamp,
-        view: &mut View<'_>,
-    ) -> Result<(Vec<u8>, Made), Fault> {
-        let since = match (kind, &self.complete) {
-            (Kind::Delta, Some(complete)) => Some((complete.number, complete.at)),
-            _ => None,
-        };
-        let revoked = match settings.disable {
-            true => Vec::new(),
-            false => entries(&authority.issuer.id, since.map(|(_, at)| at), now, view).await?,
-        };
-        self.number += 1;
-        let span = SignedDuration::from_secs(i64::try_from(settings.expiry).unwrap_or(i64::MAX));
-        let until = now
-            .checked_add(span)
-            .map_err(|_| Fault::invalid("config/crl: expiry is too long"))?;
-        let list = Revocations {
-            issuer: &authority.facts.subject,
-            issuer_key_id: &authority.key_id,
-            number: self.number,
-            since: since.map(|(number, _)| number),
-            this_update: now,
-            next_update: until,
-            revoked: &revoked,
-        };
-        let der = list
-            .sign(&authority.signer(Hash::Sha256, false))
-            .map_err(|_| Fault::Internal("sign a revocation list"))?;
-        let made = Made {
-            number: self.number,
-            changes: self.changes,
-            at: now,
-            until,
-            stored: der.len() <= STORED_MAX,
-        };
-        Ok((der, made))
-    }
-}
-
-/// What an issuer has revoked and what has not ended by itself.
-async fn entries(
-    issuer: &str,
-    since: Option<Timestamp>,
-    now: Timestamp,
-    view: &mut View<'_>,
-) -> Result<Vec<Revoked>, Fault> {
-    let folder = format!("{REVOKED}/{issuer}");
-    let mut found = Vec::new();
-    for name in view.list(&folder).await? {
-        let entry: Option<Entry> = view.get(&format!("{folder}/{name}")).await?;
-        let Some(entry) = entry else {
-            continue;
-        };
-        if entry.not_after < now || since.is_some_and(|since| entry.at < since) {
-            continue;
+    fn of(&self, kind: Kind) -> Option<&Made> {
+        match kind {
+            Kind::Complete => self.complete.as_ref(),
+            Kind::Delta => self.delta.as_ref(),
         }
-        let serial = hex::decode(&name).map_err(|_| Fault::Internal("a serial number"))?;
-        found.push(Revoked {
-            serial,
-            at: entry.at,
-            reason: Reason::of(entry.reason).unwrap_or_default(),
-        });
     }
-    Ok(found)
 }

@@ -7,6 +7,7 @@
 //! short lives do.
 
 mod certs;
+mod ends;
 mod format;
 mod import;
 mod issue;
@@ -59,13 +60,14 @@ impl Prepared {
     }
 }
 
-/// New private keys, which take long with RSA.
+/// New private keys, which take long with RSA, and lists of what is revoked, which may be long.
 pub async fn prepare(
     call: Call,
     ctx: &Ctx<'_>,
     view: &mut View<'_>,
     outside: &Outside<'_>,
 ) -> Result<Prepared, Fault> {
+    prepare_lists(call, ctx, view, outside).await?;
     let kind = match call {
         Call::Issue => Some(role::Role::named(ctx, view).await?.kind()?),
         Call::GenerateRoot | Call::GenerateIntermediate if root::makes_key(ctx) => {
@@ -90,6 +92,31 @@ pub async fn prepare(
     })
 }
 
+async fn prepare_lists(
+    call: Call,
+    ctx: &Ctx<'_>,
+    view: &mut View<'_>,
+    outside: &Outside<'_>,
+) -> Result<(), Fault> {
+    let (issuer, kind) = match (call, ctx.param("serial")) {
+        (Call::List | Call::ListPem, _) => (issuer(ctx), Kind::Complete),
+        (Call::Delta | Call::DeltaPem, _) => (issuer(ctx), Kind::Delta),
+        (Call::ReadCert | Call::CertDer | Call::CertPem, "crl") => ("default", Kind::Complete),
+        (Call::ReadCert, "delta-crl") => ("default", Kind::Delta),
+        (Call::RotateLists, _) => return lists::rotate(Kind::Complete, ctx, view, outside).await,
+        (Call::RotateDeltas, _) => return lists::rotate(Kind::Delta, ctx, view, outside).await,
+        _ => return Ok(()),
+    };
+    lists::prepare(issuer, kind, ctx, view, outside).await
+}
+
+fn issuer<'a>(ctx: &'a Ctx<'_>) -> &'a str {
+    match ctx.param("ref") {
+        "" => "default",
+        reference => reference,
+    }
+}
+
 /// Carries out one operation.
 pub async fn run(
     call: Call,
@@ -97,10 +124,7 @@ pub async fn run(
     prepared: &Prepared,
     view: &mut View<'_>,
 ) -> Result<Reply, Fault> {
-    let issuer = match ctx.param("ref") {
-        "" => "default",
-        reference => reference,
-    };
+    let issuer = issuer(ctx);
     match call {
         Call::ListRoles => ctx.list_in(view, "role").await,
         Call::ReadRole => role::read(ctx, view).await,
@@ -146,12 +170,11 @@ pub async fn run(
         Call::CertPem => Box::pin(certs::raw(ctx, true, view)).await,
         Call::Revoke => Box::pin(revoke::revoke(ctx, false, view)).await,
         Call::RevokeWithKey => Box::pin(revoke::revoke(ctx, true, view)).await,
-        Call::List => Box::pin(lists::raw(issuer, Kind::Complete, false, ctx, view)).await,
-        Call::ListPem => Box::pin(lists::raw(issuer, Kind::Complete, true, ctx, view)).await,
-        Call::Delta => Box::pin(lists::raw(issuer, Kind::Delta, false, ctx, view)).await,
-        Call::DeltaPem => Box::pin(lists::raw(issuer, Kind::Delta, true, ctx, view)).await,
-        Call::RotateLists => Box::pin(lists::rotate(Kind::Complete, ctx, view)).await,
-        Call::RotateDeltas => Box::pin(lists::rotate(Kind::Delta, ctx, view)).await,
+        Call::List => Box::pin(lists::raw(issuer, Kind::Complete, false, view)).await,
+        Call::ListPem => Box::pin(lists::raw(issuer, Kind::Complete, true, view)).await,
+        Call::Delta => Box::pin(lists::raw(issuer, Kind::Delta, false, view)).await,
+        Call::DeltaPem => Box::pin(lists::raw(issuer, Kind::Delta, true, view)).await,
+        Call::RotateLists | Call::RotateDeltas => Ok(lists::rotated()),
         Call::Ocsp => Box::pin(ocsp::answer(ctx, view)).await,
         Call::ReadUrls => settings::read_urls(view).await,
         Call::WriteUrls => settings::write_urls(ctx, view).await,

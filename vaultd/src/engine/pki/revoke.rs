@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::certs::Issued;
 use super::issuer::{self, Issuer};
-use super::{certs, key, lists, serial};
+use super::{key, lists, serial};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -87,7 +87,7 @@ pub async fn take_back(about: &str, now: Timestamp, view: &mut View<'_>) -> Resu
 }
 
 async fn mark(number: &[u8], found: &Issued, view: &mut View<'_>) -> Result<(), Fault> {
-    view.put(&certs::row(number), found).await?;
+    found.store(number, view).await?;
     let Some(at) = found.revoked_at else {
         return Ok(());
     };
@@ -96,13 +96,9 @@ async fn mark(number: &[u8], found: &Issued, view: &mut View<'_>) -> Result<(), 
         not_after: found.not_after,
         reason: found.reason,
     };
-    let issuer = match found.issuer.as_str() {
-        "" => "unknown",
-        id => id,
-    };
-    let row = format!("{}/{issuer}/{}", lists::REVOKED, serial::hex(number));
-    view.put(&row, &entry).await?;
-    lists::changed(issuer, view).await
+    view.put(&lists::revoked_row(found.folder(), number), &entry)
+        .await?;
+    lists::changed(found.folder(), view).await
 }
 
 /// A certificate that need not be stored: its issuer's signature proves where it is from.

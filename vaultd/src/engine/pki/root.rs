@@ -8,7 +8,7 @@ use vault_x509::{
     write_request,
 };
 
-use super::certs::{self, Issued};
+use super::certs::Issued;
 use super::format::Format;
 use super::issue::{Decided, csr, usable};
 use super::issuer::{self, Authority, Issuer};
@@ -189,7 +189,7 @@ pub(super) async fn generate(
     let issuer = Issuer::new(&der, &key.id, issuer_name, ctx.random);
     issuer.store(view, true).await?;
     let issued = Issued::new(&der, &issuer.id, validity.not_after);
-    view.put(&certs::row(&serial), &issued).await?;
+    issued.store(&serial, view).await?;
     let format = Format::of(ctx)?;
     let mut map = shown_key(ctx, format, &key, &open)?;
     map.insert("certificate".into(), format.show(&der).into());
@@ -323,7 +323,7 @@ pub(super) async fn sign_intermediate(
     };
     let leaf = decided.sign(ctx)?;
     let issued = Issued::new(&leaf.der, &authority.issuer.id, leaf.validity.not_after);
-    view.put(&certs::row(&leaf.serial), &issued).await?;
+    issued.store(&leaf.serial, view).await?;
     leaf.reply(ctx, &authority, None)
 }
 

@@ -1,12 +1,14 @@
 //! Certificates that ended long ago leave the disk, when asked for or at intervals.
 
+use std::num::NonZeroUsize;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::certs::{self, Issued};
-use super::lists::{self, Entry};
-use crate::barrier::{Cursor, View};
+use super::ends::{self, End, Place};
+use super::{certs, lists};
+use crate::barrier::View;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -14,8 +16,8 @@ use crate::core::reply::Reply;
 
 const CONFIG: &str = "config/auto-tidy";
 const RUN: &str = "tidy";
-/// Rows of one transaction.
-const AT_ONCE: usize = 20;
+/// Certificates of one transaction.
+const AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9);
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -85,6 +87,8 @@ struct Run {
     finished: Option<Timestamp>,
     cert_store_deleted: u64,
     revoked_deleted: u64,
+    /// How far it has come.
+    place: Place,
 }
 
 impl Run {
@@ -189,16 +193,7 @@ pub async fn tidy(now: Timestamp, view: &mut View<'_>) -> Result<bool, Fault> {
         }
         run = Run::begin(auto.what, now);
     }
-    let buffer = i64::try_from(run.what.safety_buffer).unwrap_or(i64::MAX);
-    let before = now - SignedDuration::from_secs(buffer);
-    let mut room = AT_ONCE;
-    if run.what.tidy_revoked_certs {
-        run.revoked_deleted += revoked(before, &mut room, view).await?;
-    }
-    if run.what.tidy_cert_store {
-        run.cert_store_deleted += issued(before, &mut room, view).await?;
-    }
-    let more = room == 0;
+    let more = run.step(now, view).await?;
     if !more {
         run.state = "Finished".to_owned();
         run.finished = Some(now);
@@ -207,43 +202,47 @@ pub async fn tidy(now: Timestamp, view: &mut View<'_>) -> Result<bool, Fault> {
     Ok(more)
 }
 
-async fn issued(before: Timestamp, room: &mut usize, view: &mut View<'_>) -> Result<u64, Fault> {
-    let mut gone = 0;
-    let mut cursor = Cursor::default();
-    loop {
-        let names = view.page(certs::FOLDER, &mut cursor).await?;
-        if names.is_empty() || *room == 0 {
-            return Ok(gone);
+impl Run {
+    /// Looks at a few of those that ended long enough ago; true if there are more.
+    async fn step(&mut self, now: Timestamp, view: &mut View<'_>) -> Result<bool, Fault> {
+        let buffer = i64::try_from(self.what.safety_buffer).unwrap_or(i64::MAX);
+        let span = SignedDuration::from_secs(buffer);
+        let before = now.checked_sub(span).unwrap_or(Timestamp::MIN);
+        let ended = ends::after(&self.place, before, AT_ONCE, view).await?;
+        for end in &ended {
+            self.tidy(end, view).await?;
+            self.place = end.place.clone();
         }
-        for name in names {
-            let row = format!("{}/{name}", certs::FOLDER);
-            let found: Option<Issued> = view.get(&row).await?;
-            let over = found.is_some_and(|found| found.not_after < before);
-            if over && *room > 0 {
-                view.delete(&row).await?;
-                *room -= 1;
-                gone += 1;
-            }
-        }
+        Ok(ended.len() == AT_ONCE.get())
     }
-}
 
-async fn revoked(before: Timestamp, room: &mut usize, view: &mut View<'_>) -> Result<u64, Fault> {
-    let mut gone = 0;
-    for issuer in view.list(lists::REVOKED).await? {
-        let folder = format!("{}/{}", lists::REVOKED, issuer.trim_end_matches('/'));
-        for name in view.list(&folder).await? {
-            if *room == 0 {
-                return Ok(gone);
-            }
-            let row = format!("{folder}/{name}");
-            let found: Option<Entry> = view.get(&row).await?;
-            if found.is_some_and(|found| found.not_after < before) {
-                view.delete(&row).await?;
-                *room -= 1;
-                gone += 1;
+    async fn tidy(&mut self, end: &End, view: &mut View<'_>) -> Result<(), Fault> {
+        let revoked = lists::revoked_row(&end.issuer(view).await?, &end.serial);
+        let issued = certs::row(&end.serial);
+        let mut stays = false;
+        for (row, goes, count) in [
+            (
+                revoked,
+                self.what.tidy_revoked_certs,
+                &mut self.revoked_deleted,
+            ),
+            (
+                issued,
+                self.what.tidy_cert_store,
+                &mut self.cert_store_deleted,
+            ),
+        ] {
+            match view.exists(&row).await? {
+                true if goes => {
+                    view.delete(&row).await?;
+                    *count += 1;
+                }
+                is_there => stays |= is_there,
             }
         }
+        if !stays {
+            view.delete(&end.row()).await?;
+        }
+        Ok(())
     }
-    Ok(gone)
 }
