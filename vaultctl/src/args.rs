@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     audit, auth, bundle, check, ci, completion, deploykey, doctor, encrypt, export, get,
-    git_credential, import, inject, kv, lease, lock, login, operator, policy, raw, receipt, render,
-    run, scan, search, secrets, server, ssh, ssh_agent, token, whoami, why,
+    git_credential, import, inject, kv, lease, lock, login, operator, pki, policy, raw, receipt,
+    render, run, scan, search, secrets, server, ssh, ssh_agent, token, whoami, why,
 };
 use crate::output::Format;
 
@@ -36,6 +36,7 @@ Access
   why REQUEST-ID           which rule refused it, and what would allow it
   ci                       setup (let the jobs of a project log in), explain (why not), ssh
   ssh USER@HOST            log in with a certificate; sign trust-host sshd-config check known-hosts
+  pki                      issue install renew verify-served revoke: certificates of this machine
   deploykey, ssh-agent     SSH keys that rotate; an agent for one; ci ssh -- git clone finds them
   secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
@@ -59,7 +60,7 @@ Options
   -h, --help  -V, --version
 
 Environment: BAO_* first, then VAULT_* (ADDR, TOKEN, CACERT, NAMESPACE, FORMAT, ...)
-Exit: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; scan: 3 found; run: the command's
+Exit: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; scan: 3 found; pki: 4 not served; run: the command's
 ";
 
 /// Command line of vaultd, a Vault-compatible secrets manager.
@@ -210,6 +211,9 @@ pub(crate) enum Command {
     GitCredential(git_credential::Args),
     /// An agent for one managed SSH key: the server signs, or the key stays in memory
     SshAgent(Box<ssh_agent::Args>),
+    /// Certificates on this machine: issued, installed, renewed, seen to be served
+    #[command(subcommand)]
+    Pki(pki::Command),
     /// Leases
     #[command(subcommand)]
     Lease(lease::Command),

@@ -59,6 +59,28 @@ pub(crate) fn replace(target: &Path, content: &[u8], mode: u32) -> Outcome {
     Ok(())
 }
 
+/// A file that was not there, on the disk, and never seen by others than it is for.
+pub(crate) fn write_new(path: &Path, content: &[u8], looks: Looks) -> std::io::Result<()> {
+    let mut new = OpenOptions::new();
+    let mut new = new.write(true).create_new(true).mode(0o600).open(path)?;
+    if looks.user.is_some() || looks.group.is_some() {
+        let (user, group) = (
+            looks.user.map(Uid::from_raw),
+            looks.group.map(Gid::from_raw),
+        );
+        fchown(&new, user, group)?;
+    }
+    new.set_permissions(fs::Permissions::from_mode(looks.mode))?;
+    new.write_all(content)?;
+    new.sync_all()
+}
+
+/// Each gets the other's content and looks, in one step.
+pub(crate) fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
+    Ok(())
+}
+
 impl Fresh {
     /// Nothing is seen of it yet.
     pub(crate) fn write(target: &Path, content: &[u8], looks: Looks) -> Outcome<Fresh> {
@@ -79,28 +101,9 @@ impl Fresh {
             beside,
             put: None,
         };
-        let written = fresh.fill(content, looks);
+        let written = write_new(&fresh.beside, content, looks);
         written.map_err(|error| file("write", &fresh.target, &error))?;
         Ok(fresh)
-    }
-
-    fn fill(&self, content: &[u8], looks: Looks) -> std::io::Result<()> {
-        let mut new = OpenOptions::new();
-        let mut new = new
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.beside)?;
-        if looks.user.is_some() || looks.group.is_some() {
-            let (user, group) = (
-                looks.user.map(Uid::from_raw),
-                looks.group.map(Gid::from_raw),
-            );
-            fchown(&new, user, group)?;
-        }
-        new.set_permissions(fs::Permissions::from_mode(looks.mode))?;
-        new.write_all(content)?;
-        new.sync_all()
     }
 
     /// Puts it in place of what was there, which it keeps.
@@ -114,8 +117,7 @@ impl Fresh {
     }
 
     fn exchange(&self) -> std::io::Result<()> {
-        renameat_with(CWD, &self.beside, CWD, &self.target, RenameFlags::EXCHANGE)?;
-        Ok(())
+        exchange(&self.beside, &self.target)
     }
 
     /// There is no way back from here.

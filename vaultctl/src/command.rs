@@ -22,6 +22,7 @@ pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod mounts;
 pub(crate) mod operator;
+pub(crate) mod pki;
 pub(crate) mod policy;
 pub(crate) mod raw;
 pub(crate) mod receipt;
@@ -84,6 +85,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::Deploykey(args) => deploykey::run(&session()?, args).await,
         Command::GitCredential(args) => git_credential::run(&session()?, &args).await,
         Command::SshAgent(args) => ssh_agent::run(session, *args).await,
+        Command::Pki(command) => pki::run(&session()?, command).await,
         Command::Lease(command) => lease::run(&session()?, command).await,
         Command::Operator(command) => {
             operator::run(&session, &output(globals, face)?, command).await

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
         what: String,
         next: Option<String>,
     },
+    /// A certificate is not what is served. Exit code 4.
+    NotServed { what: String, next: Option<String> },
     /// Everything is said already; only the code is left.
     Silent(u8),
 }
@@ -72,6 +74,7 @@ impl Failure {
                 vault_sdk::Error::Config(_) => 1,
                 _ => 2,
             },
+            Self::NotServed { .. } => 4,
             Self::Start { code, .. } | Self::Silent(code) => *code,
         }
     }
@@ -79,9 +82,10 @@ impl Failure {
     /// The step that most likely helps.
     pub(crate) fn next(&self) -> Option<String> {
         match self {
-            Self::Local { next, .. } | Self::Remote { next, .. } | Self::Start { next, .. } => {
-                next.clone()
-            }
+            Self::Local { next, .. }
+            | Self::Remote { next, .. }
+            | Self::NotServed { next, .. }
+            | Self::Start { next, .. } => next.clone(),
             Self::Call(error) => advice(error),
             Self::Silent(_) => None,
         }
@@ -145,9 +149,10 @@ fn advice(error: &vault_sdk::Error) -> Option<String> {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Local { what, .. } | Self::Remote { what, .. } | Self::Start { what, .. } => {
-                f.write_str(what)
-            }
+            Self::Local { what, .. }
+            | Self::Remote { what, .. }
+            | Self::NotServed { what, .. }
+            | Self::Start { what, .. } => f.write_str(what),
             Self::Call(error) => write!(f, "{error}"),
             Self::Silent(_) => Ok(()),
         }

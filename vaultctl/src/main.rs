@@ -6,6 +6,7 @@
 mod args;
 mod argv;
 mod atomic;
+mod certificate;
 mod command;
 mod duration;
 mod encrypted_file;

@@ -146,7 +146,7 @@ pub(crate) fn mode(text: &str) -> Outcome<u32> {
 }
 
 /// `USER`, `USER:GROUP` or `:GROUP`, by name or number.
-fn owner_of(text: &str) -> Outcome<(Option<u32>, Option<u32>)> {
+pub(crate) fn owner_of(text: &str) -> Outcome<(Option<u32>, Option<u32>)> {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     Ok((
         number(user, "/etc/passwd", "user")?,
