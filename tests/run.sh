@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs every test: format, lints, unit and end-to-end tests, the quick start, the README typed by hand,
-# unmodified clients.
+# Runs every test: format, lints, unit and end-to-end tests, a few seconds of fuzzing, the quick start, the
+# README typed by hand, unmodified clients.
 #
 #   tests/run.sh
 #
-# Needs Rust, a C compiler, OpenSSH's client and server, libnss-wrapper, nginx, HAProxy, Python 3.9 to 3.12 with venv, openssl, and at the first
+# Needs Rust, a C and a C++ compiler, OpenSSH's client and server, libnss-wrapper, nginx, HAProxy, Python 3.9 to 3.12 with venv, openssl, and at the first
 # run crates.io and PyPI. VAULTD_SKIP_COMPAT=1 leaves out what needs them, and says so. The clients in Go and JavaScript
 # are run where Go 1.25 and npm are installed; what was left out is counted. The last line sums up; exit
 # code 0 if nothing failed.
@@ -76,6 +76,11 @@ check lints cargo clippy --locked --workspace --all-targets -- -D warnings
 check build cargo build --locked --workspace --all-targets
 check tests cargo test --locked --workspace --no-fail-fast
 count_tests tests
+if command -v c++ >/dev/null; then
+    check fuzz tests/fuzz/run.sh 5
+else
+    skip fuzz 'no C++ compiler'
+fi
 check quickstart deploy/quickstart.sh
 if [ "${VAULTD_SKIP_COMPAT:-}" = 1 ]; then
     skip compat 'by VAULTD_SKIP_COMPAT=1: the README by hand and all foreign clients were NOT run'

@@ -53,3 +53,43 @@ pub fn write_implicit(writer: DERWriter<'_>, number: u64, bytes: &[u8]) {
 pub fn raw_extension(oid: &[u64], critical: bool, value: &[u8]) -> Vec<u8> {
     yasna::construct_der(|writer| write_extension(writer, oid, critical, value))
 }
+
+/// Constructed values in constructed values.
+const DEPTH: u32 = 16;
+
+/// Whether these are whole values of definite length, each within what holds it (X.690, 8.1.3). The
+/// reader of the library adds up lengths that it skips, whatever they are: it is to see no others.
+pub fn is_sound(der: &[u8]) -> bool {
+    values(der, DEPTH)
+}
+
+fn values(mut bytes: &[u8], depth: u32) -> bool {
+    while !bytes.is_empty() {
+        let Some((tag, content, rest)) = value(bytes) else {
+            return false;
+        };
+        let is_constructed = tag & 0x20 != 0;
+        if is_constructed && (depth == 0 || !values(content, depth - 1)) {
+            return false;
+        }
+        bytes = rest;
+    }
+    true
+}
+
+/// Tag, content and what follows. Nothing here has a tag of more than one byte.
+fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let add = |sum: usize, digit: &u8| sum << 8 | usize::from(*digit);
+            (digits.iter().fold(0, add), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    (tag & 0x1f != 0x1f).then_some((tag, content, rest))
+}

@@ -7,7 +7,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 use yasna::models::ObjectIdentifier;
 use yasna::{ASN1Result, BERReader, Tag};
 
-use crate::der::{write_extension, write_generalized, write_oid};
+use crate::der::{is_sound, write_extension, write_generalized, write_oid};
 use crate::{Malformed, Name, PublicKey, Revoked, Signer, oid};
 
 /// Questions of one request at most.
@@ -92,7 +92,7 @@ impl Questions {
     /// If it is no request.
     pub fn from_der(der: &[u8]) -> Result<Questions, Malformed> {
         const NONE: Malformed = Malformed("not an OCSP request");
-        if der.len() > LONGEST {
+        if der.len() > LONGEST || !is_sound(der) {
             return Err(NONE);
         }
         let found = yasna::parse_der(der, |reader| {

@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509CertificationRequest};
 use yasna::Tag;
 use yasna::models::ObjectIdentifier;
 
-use crate::der::write_oid;
+use crate::der::{is_sound, write_oid};
 use crate::{AltName, Extensions, Malformed, Name, OtherName, PublicKey, Signer, oid};
 
 /// What was asked for. The signature of its own key has been checked.
@@ -160,11 +160,12 @@ fn alt_name(name: &GeneralName<'_>) -> Result<AltName, Malformed> {
         GeneralName::OtherName(oid, value) => {
             let parts: Option<Vec<u64>> = oid.iter().map(Iterator::collect);
             let parts = parts.ok_or(Malformed("the kind of a name is too long"))?;
-            let value = yasna::parse_der(value, |reader| {
+            const BAD: Malformed = Malformed("an other name of the csr is no UTF8String");
+            let sound = Some(value).filter(|value| is_sound(value)).ok_or(BAD)?;
+            let value = yasna::parse_der(sound, |reader| {
                 reader.read_tagged(Tag::context(0), |reader| reader.read_utf8string())
             });
-            let value =
-                value.map_err(|_| Malformed("an other name of the csr is no UTF8String"))?;
+            let value = value.map_err(|_| BAD)?;
             let oid = ObjectIdentifier::from_slice(&parts);
             Ok(AltName::Other(OtherName { oid, value }))
         }

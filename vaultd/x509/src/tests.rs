@@ -434,3 +434,31 @@ proptest! {
         prop_assert!(Name::from_der(&bytes).is_err() || bytes.first() == Some(&0x30));
     }
 }
+
+/// Found by `tests/fuzz`: the library adds up the lengths of what it skips.
+#[test]
+fn a_length_that_wraps_around_is_refused() {
+    let found = "-----BEGIN X-----
+MHoweDBRME8wiP//////////XiFhuy/kEm0Dnl6Oh2D6oi7g6gQElimXpQgASS0nviFhuy/ks1yD7ugQAH7Qwk8CFAXRMJnu
+FGQPmQmh7PZTQOVNlPR3oiMwITAfBoj//////////14hYbsv5LNcg44SBBA+c9/Um88INLY=
+-----END X-----
+";
+    let (_, der) = pem::read(found).unwrap();
+    assert!(Questions::from_der(&der).is_err());
+    for bytes in [
+        &[0x30, 0x80, 0, 0][..],
+        &[0x30, 0x85, 0, 0, 0, 0, 0],
+        &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0],
+        &[0x30, 2, 0x30, 1],
+        &[0x1f, 0x81, 1, 0],
+        &[0x30],
+    ] {
+        assert!(!crate::der::is_sound(bytes), "{bytes:?}");
+    }
+    let deep = (0..40).fold(Vec::new(), |inner: Vec<u8>, _| {
+        let length = u8::try_from(inner.len()).unwrap();
+        [&[0x30, length], inner.as_slice()].concat()
+    });
+    assert!(!crate::der::is_sound(&deep));
+    assert!(crate::der::is_sound(&[0x30, 5, 0x30, 0, 4, 1, 0x30]));
+}

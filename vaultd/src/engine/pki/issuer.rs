@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use vault_crypto::{PrivateKey, Random, pem, uuid_v4};
-use vault_x509::x509_parser::prelude::{FromDer, X509Certificate};
-use vault_x509::{Hash, Name, PublicKey, Signer, Urls};
+use vault_x509::{Facts, Hash, Signer, Urls};
 
 use super::key::Key;
 use super::settings::{Cluster, Places};
@@ -93,52 +92,9 @@ pub(super) fn row(id: &str) -> String {
     format!("{FOLDER}/{id}")
 }
 
-/// What its certificate says.
-pub(super) struct Facts {
-    pub subject: Name,
-    pub issuer: Name,
-    pub serial: Vec<u8>,
-    pub public: PublicKey,
-    pub not_after: Timestamp,
-    pub is_authority: bool,
-    pub path_length: Option<u32>,
-}
-
 /// What a certificate in DER says.
 pub(super) fn facts(der: &[u8]) -> Result<Facts, Fault> {
-    let bad = |_| Fault::invalid("a certificate cannot be parsed");
-    let Ok(([], certificate)) = X509Certificate::from_der(der) else {
-        return Err(Fault::invalid("a certificate cannot be parsed"));
-    };
-    let not_after = certificate.validity().not_after.timestamp();
-    let path_length = match certificate.basic_constraints() {
-        Ok(Some(constraints)) => constraints.value.path_len_constraint,
-        _ => None,
-    };
-    Ok(Facts {
-        subject: Name::from_der(certificate.subject().as_raw()).map_err(bad)?,
-        issuer: Name::from_der(certificate.issuer().as_raw()).map_err(bad)?,
-        serial: certificate.raw_serial().to_vec(),
-        public: PublicKey::from_der(certificate.public_key().raw)
-            .map_err(|error| Fault::invalid(error.to_string()))?,
-        not_after: Timestamp::from_second(not_after)
-            .map_err(|_| Fault::invalid("a certificate ends at no time"))?,
-        is_authority: certificate.is_ca(),
-        path_length,
-    })
-}
-
-/// Whether the second certificate was signed with the key of the first.
-pub(super) fn signed(by: &Facts, der: &[u8]) -> bool {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
-        return false;
-    };
-    certificate.issuer().as_raw() == by.subject.as_der()
-        && by.public.verifies(
-            &certificate.signature_algorithm,
-            certificate.tbs_certificate.as_ref(),
-            &certificate.signature_value.data,
-        )
+    Facts::from_der(der).map_err(|error| Fault::invalid(error.to_string()))
 }
 
 pub(super) fn certificate_pem(der: &[u8]) -> String {
@@ -258,7 +214,7 @@ impl Issuer {
             let last = chain.last().cloned().unwrap_or_default();
             let next = above
                 .iter()
-                .find(|(facts, der)| !chain.contains(der) && signed(facts, &last));
+                .find(|(facts, der)| !chain.contains(der) && facts.signed(&last));
             let Some((facts, der)) = next else {
                 break;
             };

@@ -113,7 +113,7 @@ async fn given(text: &str, view: &mut View<'_>) -> Result<Issued, Fault> {
         return Ok(found);
     }
     for issuer in Issuer::all(view).await? {
-        if issuer::signed(&issuer::facts(&issuer.der()?)?, &der) {
+        if issuer::facts(&issuer.der()?)?.signed(&der) {
             return Ok(Issued::new(&der, &issuer.id, facts.not_after));
         }
     }
@@ -131,7 +131,7 @@ pub(super) async fn revoke_issuer(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<
     issuer.store(view, false).await?;
     // On the list of who signed it, if that one is here.
     for above in Issuer::all(view).await? {
-        if above.id != issuer.id && issuer::signed(&issuer::facts(&above.der()?)?, &der) {
+        if above.id != issuer.id && issuer::facts(&above.der()?)?.signed(&der) {
             let mut found = Issued::new(&der, &above.id, facts.not_after);
             found.revoked_at = Some(at);
             mark(&facts.serial, &found, view).await?;

@@ -347,7 +347,7 @@ pub(super) async fn sign_self_issued(ctx: &Ctx<'_>, view: &mut View<'_>) -> Resu
     if !facts.is_authority {
         return Err(Fault::invalid("given certificate is not a CA certificate"));
     }
-    if facts.subject != facts.issuer || !issuer::signed(&facts, &der) {
+    if facts.subject != facts.issuer || !facts.signed(&der) {
         return Err(Fault::invalid("given certificate is not self-issued"));
     }
     let authority = named(ctx, view).await?;
