@@ -28,6 +28,7 @@ mod oidc;
 mod oidc_tokens;
 mod pki;
 mod pki_leases;
+mod pki_profile;
 mod policy;
 mod quotas;
 mod revocation;

@@ -1,10 +1,9 @@
-//! Names besides the distinguished one, and constraints on them (RFC 5280, 4.2.1.6 and 4.2.1.10).
+//! Names besides the distinguished one (RFC 5280, 4.2.1.6).
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use yasna::models::ObjectIdentifier;
-use yasna::{DERWriter, DERWriterSeq, Tag};
+use yasna::{DERWriter, Tag};
 
 use crate::der::write_implicit;
 
@@ -49,68 +48,5 @@ impl AltName {
                 });
             }),
         }
-    }
-}
-
-/// Names that a name constraint is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subtree {
-    /// A domain and all below it.
-    Dns(String),
-    /// A mailbox, or all of a host.
-    Email(String),
-    /// A network.
-    Ip(IpNet),
-    /// A host of URIs.
-    Uri(String),
-}
-
-impl Subtree {
-    fn write(&self, writer: &mut DERWriterSeq<'_>) {
-        writer.next().write_sequence(|writer| match self {
-            Subtree::Email(text) => write_implicit(writer.next(), 1, text.as_bytes()),
-            Subtree::Dns(text) => write_implicit(writer.next(), 2, text.as_bytes()),
-            Subtree::Uri(text) => write_implicit(writer.next(), 6, text.as_bytes()),
-            Subtree::Ip(IpNet::V4(net)) => {
-                let bytes = [net.network().octets(), net.netmask().octets()].concat();
-                write_implicit(writer.next(), 7, &bytes);
-            }
-            Subtree::Ip(IpNet::V6(net)) => {
-                let bytes = [net.network().octets(), net.netmask().octets()].concat();
-                write_implicit(writer.next(), 7, &bytes);
-            }
-        });
-    }
-}
-
-/// For which names an authority may issue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NameConstraints {
-    /// Only below these; of a kind of name that has none here, any.
-    pub permitted: Vec<Subtree>,
-    /// Never below these.
-    pub excluded: Vec<Subtree>,
-}
-
-impl NameConstraints {
-    pub(crate) fn der(&self) -> Vec<u8> {
-        yasna::construct_der(|writer| {
-            writer.write_sequence(|writer| {
-                for (number, trees) in [(0, &self.permitted), (1, &self.excluded)] {
-                    if trees.is_empty() {
-                        continue;
-                    }
-                    writer
-                        .next()
-                        .write_tagged_implicit(Tag::context(number), |writer| {
-                            writer.write_sequence(|writer| {
-                                for tree in trees {
-                                    tree.write(writer);
-                                }
-                            });
-                        });
-                }
-            });
-        })
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{Malformed, Name, PublicKey};
+use crate::{Malformed, Name, NameConstraints, PublicKey};
 
 /// What an authority has to know of a certificate.
 pub struct Facts {
@@ -21,6 +21,8 @@ pub struct Facts {
     pub is_authority: bool,
     /// How many authorities may be below it.
     pub path_length: Option<u32>,
+    /// For which names it may sign.
+    pub constraints: NameConstraints,
 }
 
 impl Facts {
@@ -38,6 +40,11 @@ impl Facts {
             Ok(Some(constraints)) => constraints.value.path_len_constraint,
             _ => None,
         };
+        let constraints = match certificate.name_constraints() {
+            Ok(Some(found)) => NameConstraints::read(found.value)?,
+            Ok(None) => NameConstraints::default(),
+            Err(_) => return Err(BAD),
+        };
         Ok(Facts {
             subject: Name::from_der(certificate.subject().as_raw()).map_err(|_| BAD)?,
             issuer: Name::from_der(certificate.issuer().as_raw()).map_err(|_| BAD)?,
@@ -47,6 +54,7 @@ impl Facts {
                 .map_err(|_| Malformed("a certificate ends at no time"))?,
             is_authority: certificate.is_ca(),
             path_length,
+            constraints,
         })
     }
 

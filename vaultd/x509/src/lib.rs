@@ -16,6 +16,7 @@
 mod algorithm;
 mod alt_name;
 mod certificate;
+mod constraints;
 mod der;
 mod extension;
 mod facts;
@@ -28,8 +29,9 @@ mod revocations;
 mod usage;
 
 pub use algorithm::{Hash, Signer};
-pub use alt_name::{AltName, NameConstraints, OtherName, Subtree};
+pub use alt_name::{AltName, OtherName};
 pub use certificate::Template;
+pub use constraints::{NameConstraints, Subtree};
 pub use der::raw_extension;
 pub use extension::{Authority, Extensions, Urls};
 pub use facts::Facts;

@@ -462,3 +462,71 @@ FGQPmQmh7PZTQOVNlPR3oiMwITAfBoj//////////14hYbsv5LNcg44SBBA+c9/Um88INLY=
     assert!(!crate::der::is_sound(&deep));
     assert!(crate::der::is_sound(&[0x30, 5, 0x30, 0, 4, 1, 0x30]));
 }
+
+#[test]
+fn constraints_hold_for_names_as_verifiers_read_them() {
+    let of = |permitted: &[Subtree], excluded: &[Subtree]| NameConstraints {
+        permitted: permitted.to_vec(),
+        excluded: excluded.to_vec(),
+    };
+    let dns = |text: &str| AltName::Dns(text.to_owned());
+    let below = of(&[Subtree::Dns("example.com".to_owned())], &[]);
+    for name in [
+        "example.com",
+        "EXAMPLE.com",
+        "a.example.com",
+        "a.b.example.com",
+        "*.example.com",
+    ] {
+        assert!(below.allow(&dns(name)), "{name}");
+    }
+    for name in [
+        "evil.org",
+        "badexample.com",
+        "example.com.evil.org",
+        "com",
+        "*.com",
+        "",
+    ] {
+        assert!(!below.allow(&dns(name)), "{name}");
+    }
+    // Of other kinds it says nothing.
+    assert!(below.allow(&AltName::Email("a@evil.org".to_owned())));
+    let without = of(&[], &[Subtree::Dns("secret.example.com".to_owned())]);
+    assert!(without.allow(&dns("a.example.com")) && without.allow(&dns("*.a.example.com")));
+    for name in [
+        "secret.example.com",
+        "a.secret.example.com",
+        "*.secret.example.com",
+        "*.example.com",
+    ] {
+        assert!(!without.allow(&dns(name)), "{name}");
+    }
+    let nets = of(&[Subtree::Ip("10.0.0.0/8".parse().unwrap())], &[]);
+    assert!(nets.allow(&AltName::Ip("10.1.2.3".parse().unwrap())));
+    assert!(!nets.allow(&AltName::Ip("11.1.2.3".parse().unwrap())));
+    assert!(!nets.allow(&AltName::Ip("::1".parse().unwrap())));
+    let mail = of(
+        &[
+            Subtree::Email("example.com".to_owned()),
+            Subtree::Email(".in.org".to_owned()),
+        ],
+        &[],
+    );
+    let email = |text: &str| AltName::Email(text.to_owned());
+    assert!(mail.allow(&email("a@example.com")) && mail.allow(&email("a@x.in.org")));
+    assert!(!mail.allow(&email("a@x.example.com")) && !mail.allow(&email("a@in.org")));
+    let uris = of(&[Subtree::Uri("example.com".to_owned())], &[]);
+    let uri = |text: &str| AltName::Uri(text.to_owned());
+    assert!(
+        uris.allow(&uri("spiffe://example.com/x")) && uris.allow(&uri("https://u@example.com:1/"))
+    );
+    for text in [
+        "https://evil.org/example.com",
+        "urn:a",
+        "https://10.0.0.1/",
+        "https://x.example.com",
+    ] {
+        assert!(!uris.allow(&uri(text)), "{text}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use yasna::models::ObjectIdentifier;
 
+use crate::PublicKind;
+
 /// Bits of `KeyUsage`, the first one lowest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyUsage(pub u16);
@@ -35,6 +37,19 @@ impl KeyUsage {
     #[must_use]
     pub fn and(self, other: KeyUsage) -> KeyUsage {
         KeyUsage(self.0 | other.0)
+    }
+
+    /// Those that a key of this kind can have (RFC 3279, 2.3.1; RFC 8813, 3; RFC 9295, 3).
+    #[must_use]
+    pub fn of(self, kind: PublicKind) -> KeyUsage {
+        const SIGNING: u16 = 0b0_0110_0011;
+        const ENCIPHERMENT: u16 = 0b0_0000_1100;
+        const AGREEMENT: u16 = 0b1_1001_0000;
+        KeyUsage(match kind {
+            PublicKind::Ed25519 => self.0 & SIGNING,
+            PublicKind::Ecdsa(_) => self.0 & (SIGNING | AGREEMENT),
+            PublicKind::Rsa(_) => self.0 & (SIGNING | ENCIPHERMENT),
+        })
     }
 
     pub(crate) fn der(self) -> Vec<u8> {

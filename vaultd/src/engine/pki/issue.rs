@@ -1,7 +1,8 @@
 //! Certificates for callers: with a new key, for a CSR within a role, or for a CSR as it stands.
 
 use vault_x509::{
-    Authority as Ca, Extensions, Hash, KeyUsage, Name, PublicKey, Purpose, Request, Template,
+    AltName, Authority as Ca, Extensions, Hash, KeyUsage, Name, PublicKey, Purpose, Request,
+    Template,
 };
 
 use super::certs::Issued;
@@ -181,11 +182,12 @@ impl Wish<'_> {
     ) -> Result<Leaf, Fault> {
         let (role, authority) = (self.role, self.authority);
         let validity = Validity::asked(ctx, prepared, Some(role))?.under(authority)?;
+        within(authority, &self.subject.names)?;
         let (purposes, more_purposes) = role.purposes();
         let policies = role.policy_identifiers.iter();
         let mut extensions = Extensions {
             authority: role.basic_constraints_valid_for_non_ca.then_some(None),
-            key_usage: role.usage(),
+            key_usage: key_usage(role, self.public)?,
             purposes,
             more_purposes,
             names: self.subject.names.clone(),
@@ -220,6 +222,28 @@ impl Wish<'_> {
             leased: role.generate_lease,
             ..leaf
         })
+    }
+}
+
+/// What the role says, as far as such a key can do it.
+fn key_usage(role: &Role, key: &PublicKey) -> Result<KeyUsage, Fault> {
+    let (asked, possible) = (role.usage(), role.usage().of(key.kind()));
+    if possible == KeyUsage::default() && asked != possible {
+        return Err(Fault::invalid(
+            "a key of this type can do nothing of the role's key_usage",
+        ));
+    }
+    Ok(possible)
+}
+
+/// A name that whoever checks the chain would refuse is not signed.
+fn within(authority: &Authority, names: &[AltName]) -> Result<(), Fault> {
+    let mut above = authority.constraints.iter();
+    match above.all(|constraints| names.iter().all(|name| constraints.allow(name))) {
+        true => Ok(()),
+        false => Err(Fault::invalid(
+            "a name is outside the name constraints of the issuer, or of one above it",
+        )),
     }
 }
 

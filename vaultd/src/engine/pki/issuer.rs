@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use vault_crypto::{PrivateKey, Random, pem, uuid_v4};
-use vault_x509::{Facts, Hash, Signer, Urls};
+use vault_x509::{Facts, Hash, NameConstraints, Signer, Urls};
 
 use super::key::Key;
 use super::settings::{Cluster, Places};
@@ -232,12 +232,19 @@ impl Issuer {
             .await?
             .ok_or_else(|| Fault::invalid("the issuer has no private key here: it cannot sign"))?;
         let der = self.der()?;
+        let chain = self.chain(view).await?;
         let facts = facts(&der)?;
+        let mut constraints = Vec::new();
+        for der in &chain {
+            constraints.push(self::facts(der)?.constraints);
+        }
+        constraints.retain(|some| !some.is_empty());
         Ok(Authority {
             key: key.open()?,
             key_id: facts.public.id(),
             facts,
-            chain: self.chain(view).await?,
+            constraints,
+            chain,
             der,
             issuer: self,
         })
@@ -290,6 +297,8 @@ impl Issuer {
 pub(super) struct Authority {
     pub issuer: Issuer,
     pub facts: Facts,
+    /// Its own and those of all above it.
+    pub constraints: Vec<NameConstraints>,
     pub key_id: Vec<u8>,
     pub der: Vec<u8>,
     /// Itself first.
