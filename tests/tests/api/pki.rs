@@ -311,6 +311,73 @@ fn a_csr_that_is_none_is_refused_at_once() {
     }
 }
 
+/// A CSR with one alternative name of this kind, byte for byte.
+fn raw_csr(site: &Site, tag: u8, name: &[u8]) -> String {
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let name = [&[tag, length(name)], name].concat();
+    let names = [&[0x30, length(&name)], name.as_slice()].concat();
+    let hex: Vec<String> = names.iter().map(|byte| format!("{byte:02x}")).collect();
+    let config = format!(
+        "[req]\ndistinguished_name=d\nreq_extensions=e\nprompt=no\n[d]\nCN=a.example.com\n[e]\nsubjectAltName=DER:{}",
+        hex.join(":")
+    );
+    site.write("raw.cnf", &config);
+    site.csr("-newkey ed25519 -config raw.cnf")
+}
+
+#[test]
+fn names_that_are_not_one_name_to_everybody_are_refused() {
+    const DNS: u8 = 0x82;
+    let site = Site::new();
+    let sign = |csr: &str| site.vault.root("POST", "pki/sign/ed", json!({"csr": csr}));
+    let role =
+        json!({"allowed_domains": "example.com", "allow_subdomains": true, "key_type": "any"});
+    site.root("POST", "pki/roles/ed", role);
+    sign(&raw_csr(&site, DNS, b"b.example.com")).expect(200);
+    sign(&raw_csr(&site, DNS, b"xn--bcher-kva.example.com")).expect(200);
+    for name in [
+        &b"evil.org\0.example.com"[..],
+        b"a.example.com\0",
+        b"\0.example.com",
+        b"a.example.com\n",
+        b"a b.example.com",
+        b"a..example.com",
+        b".example.com",
+        b"a.example.com.",
+        b"a.example.com,evil.org",
+        b"*.*.example.com",
+        b"a_b.example.com",
+        // Letters of other scripts, as such and encoded: e, x, Cyrillic a, m, p, l, e.
+        "a.ex\u{430}mple.com".as_bytes(),
+        "\u{430}.example.com".as_bytes(),
+        b"a.xn--exmple-4nf.com",
+        // Encoded names that stand for nothing, for plain letters, or are not the only way to write it.
+        b"xn--a.example.com",
+        b"xn--example-.example.com",
+        b"xn--.example.com",
+        b"xn--BCHER-KVB.example.com",
+        b"\xff\xfe.example.com",
+        b"",
+    ] {
+        let answer = sign(&raw_csr(&site, DNS, name));
+        let shown = String::from_utf8_lossy(name);
+        assert_eq!(answer.status, 400, "{shown:?}: {}", answer.text);
+    }
+    // Kinds of names that nobody checks: a directory name, a registered id, an address of five bytes.
+    for (tag, name) in [
+        (0xa4, &b"\x30\x00"[..]),
+        (0x88, b"\x2a\x03"),
+        (0x87, b"\x01\x02\x03\x04\x05"),
+    ] {
+        let answer = sign(&raw_csr(&site, tag, name));
+        assert_eq!(answer.status, 400, "{tag:x}: {}", answer.text);
+    }
+    let look_alike = site.csr("-newkey ed25519 -utf8 -subj /CN=a.ex\u{430}mple.com");
+    sign(&look_alike).expect(400);
+    let nul = json!({"common_name": "evil.org\0.example.com"});
+    site.refused("pki/issue/web", nul);
+}
+
 #[test]
 fn a_revoked_certificate_is_on_the_list_and_in_the_responders_answers() {
     let site = Site::new();

@@ -1,6 +1,7 @@
 //! Who a certificate is for: collected from request, CSR and role, then checked as a whole, so that no
 //! way in is checked less than another.
 
+use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -236,8 +237,26 @@ pub(super) fn is_host(name: &str) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
             && bytes.first() != Some(&b'-')
             && bytes.last() != Some(&b'-')
+            && is_sound_label(label)
     };
     name.len() <= 253 && name.split('.').all(label)
+}
+
+/// An A-label has to stand for a label that could not be written without it (RFC 5890, 2.3.2.1): anything
+/// else is shown as one name and compared as another.
+fn is_sound_label(label: &str) -> bool {
+    let is_encoded = label
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+    if !is_encoded {
+        return true;
+    }
+    let (shown, outcome) = Uts46::new().to_unicode(
+        label.as_bytes(),
+        AsciiDenyList::STD3,
+        Hyphens::CheckFirstLast,
+    );
+    outcome.is_ok() && !shown.is_ascii()
 }
 
 fn is_email(text: &str) -> bool {
