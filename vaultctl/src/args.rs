@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    audit, auth, bundle, check, ci, completion, deploykey, doctor, encrypt, export, get,
+    audit, auth, bundle, cert, check, ci, completion, deploykey, doctor, encrypt, export, get,
     git_credential, import, inject, kv, lease, lock, login, operator, pki, policy, raw, receipt,
     render, run, scan, search, secrets, server, ssh, ssh_agent, token, whoami, why,
 };
@@ -36,7 +36,8 @@ Access
   why REQUEST-ID           which rule refused it, and what would allow it
   ci                       setup (let the jobs of a project log in), explain (why not), ssh
   ssh USER@HOST            log in with a certificate; sign trust-host sshd-config check known-hosts
-  pki                      issue install renew verify-served revoke: certificates of this machine
+  pki                      issue install renew verify-served revoke; expiring: what ends soon
+  cert agent               keeps the certificates of this machine renewed, and sees them served
   deploykey, ssh-agent     SSH keys that rotate; an agent for one; ci ssh -- git clone finds them
   secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
@@ -214,6 +215,9 @@ pub(crate) enum Command {
     /// Certificates on this machine: issued, installed, renewed, seen to be served
     #[command(subcommand)]
     Pki(pki::Command),
+    /// The agent that keeps the certificates of this machine renewed
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Leases
     #[command(subcommand)]
     Lease(lease::Command),

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod bundle;
+pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod ci;
 pub(crate) mod completion;
@@ -86,6 +87,7 @@ pub(crate) async fn run(cli: Cli, face: Face) -> Outcome {
         Command::GitCredential(args) => git_credential::run(&session()?, &args).await,
         Command::SshAgent(args) => ssh_agent::run(session, *args).await,
         Command::Pki(command) => pki::run(&session()?, command).await,
+        Command::Cert(command) => cert::run(globals, face, command).await,
         Command::Lease(command) => lease::run(&session()?, command).await,
         Command::Operator(command) => {
             operator::run(&session, &output(globals, face)?, command).await

@@ -8,7 +8,7 @@ mod token_file;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use vault_sdk::{Answer, Builder, Call, Client, Secret};
+use vault_sdk::{Answer, Auth, Builder, Call, Client, Secret};
 
 use crate::args::Globals;
 use crate::argv::Face;
@@ -89,7 +89,27 @@ impl Session {
     /// Reads settings and prepares a client. Nothing is sent yet.
     pub(crate) fn open(globals: &Globals, face: Face) -> Outcome<Self> {
         let (token, token_source) = token()?;
-        let client = client(globals, token)?;
+        Self::with(globals, face, prepare(globals, token)?, token_source)
+    }
+
+    /// Logs in by itself whenever there is need: in this way, or as the environment says; if neither says
+    /// how, the token has to do.
+    pub(crate) fn open_as(globals: &Globals, face: Face, auth: Option<Auth>) -> Outcome<Self> {
+        let builder = match auth {
+            Some(auth) => prepare(globals, None)?.auth(auth),
+            None if setting("ROLE_ID").is_some() => prepare(globals, None)?.login_from_env(),
+            None => return Self::open(globals, face),
+        };
+        Self::with(globals, face, builder, TokenSource::None)
+    }
+
+    fn with(
+        globals: &Globals,
+        face: Face,
+        builder: Builder,
+        token_source: TokenSource,
+    ) -> Outcome<Self> {
+        let client = builder.build()?;
         Ok(Self {
             client,
             out: output(globals, face)?,
@@ -168,7 +188,7 @@ pub(crate) fn output(globals: &Globals, face: Face) -> Outcome<Output> {
 }
 
 /// The SDK's own reading of the environment, with the flags over it.
-fn client(globals: &Globals, token: Option<Secret>) -> Outcome<Client> {
+fn prepare(globals: &Globals, token: Option<Secret>) -> Outcome<Builder> {
     let mut builder = Builder::from_env()?.addr(address(globals));
     if let Some(token) = token {
         builder = builder.token(token);
@@ -202,9 +222,7 @@ fn client(globals: &Globals, token: Option<Secret>) -> Outcome<Client> {
     if let Some(namespace) = &globals.namespace {
         builder = builder.namespace(namespace.trim_matches('/'));
     }
-    Ok(builder
-        .user_agent(concat!("vaultctl/", env!("CARGO_PKG_VERSION")))
-        .build()?)
+    Ok(builder.user_agent(concat!("vaultctl/", env!("CARGO_PKG_VERSION"))))
 }
 
 fn read(path: &Path) -> Outcome<String> {

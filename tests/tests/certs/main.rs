@@ -2,7 +2,9 @@
 //! not served.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod agent;
 mod failures;
 mod load;
 mod server;
 mod site;
+mod timeline;

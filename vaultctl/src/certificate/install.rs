@@ -14,24 +14,22 @@ use super::record::{Entry, Unfinished};
 use crate::error::{Failure, Outcome, file, local};
 use crate::session::Session;
 
+/// Ends what was begun, and if it is time, or something is amiss, gets a new certificate.
+pub(crate) async fn keep(session: &Session, entry: &mut Entry) -> Outcome<Option<Leaf>> {
+    heal(entry).await?;
+    if entry.record.is_due(Timestamp::now()) || !is_in_place(entry) {
+        return renew(session, entry, false).await.map(Some);
+    }
+    Ok(None)
+}
+
 /// Gets a new certificate, and installs it. With `force`, a key that is not ours is replaced.
 pub(crate) async fn renew(session: &Session, entry: &mut Entry, force: bool) -> Outcome<Leaf> {
     entry.record.spec.check()?;
-    if let Err(failure) = heal(entry).await {
-        eprintln!("warning: {}: {failure}", entry.name);
-    }
-    if let Some(unfinished) = &entry.record.unfinished {
-        let path = unfinished.files.first().map(|placed| placed.path.display());
-        return Err(local(
-            format!(
-                "{}: what was begun before can neither be ended nor taken back",
-                entry.name
-            ),
-            format!(
-                "see who may write {}",
-                path.map(|path| path.to_string()).unwrap_or_default()
-            ),
-        ));
+    match heal(entry).await {
+        Err(failure) if entry.record.unfinished.is_some() => return Err(failure),
+        Err(failure) => eprintln!("warning: {failure}"),
+        Ok(()) => {}
     }
     let place = &entry.record.spec.place;
     let looks = place.looks()?;
@@ -101,6 +99,23 @@ async fn conclude(entry: &mut Entry) -> Outcome<Leaf> {
     Ok(unfinished.leaf)
 }
 
+/// Whether the files are those that were installed last.
+fn is_in_place(entry: &Entry) -> bool {
+    let place = &entry.record.spec.place;
+    let chain = chain_of(&place.layout.leaf_path(&place.to));
+    let leaf = chain.and_then(|chain| Leaf::from_der(&chain[0])).ok();
+    leaf == entry.record.installed && place.layout.key_path(&place.to).is_file()
+}
+
+/// Whether what is in place is served; if not, it is said once more to whoever should.
+pub(crate) async fn see(entry: &Entry) -> Outcome {
+    if look(entry).await.is_ok() {
+        return Ok(());
+    }
+    tell(entry).await?;
+    look(entry).await
+}
+
 /// The files from before, told to whoever serves them; the failure to report.
 async fn roll_back(entry: &mut Entry, why: &str) -> Failure {
     if let Err(failure) = take_back(entry) {
@@ -120,10 +135,7 @@ async fn roll_back(entry: &mut Entry, why: &str) -> Failure {
             Err(failure) => format!("the files from before are back, but: {failure}"),
         },
     };
-    let what = format!(
-        "{}: the new certificate is not served: {why}; {again}",
-        entry.name
-    );
+    let what = format!("{}: {why}; {again}", entry.name);
     Failure::NotServed {
         what,
         next: Some(format!(
@@ -162,8 +174,8 @@ async fn look(entry: &Entry) -> Outcome {
     let wanted = chain_of(&spec.place.layout.leaf_path(&spec.place.to))?;
     let seen = spec.probe.serves(&spec.wish.name, &wanted).await;
     seen.map(drop).map_err(|why| Failure::NotServed {
-        what: why,
-        next: None,
+        what: format!("it is not served: {why}"),
+        next: Some("reload the program that serves it, and see its log".to_owned()),
     })
 }
 

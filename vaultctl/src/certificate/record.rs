@@ -94,6 +94,11 @@ pub(crate) struct Entry {
 }
 
 impl Records {
+    /// In this folder, or the usual one.
+    pub(crate) fn at(state: Option<PathBuf>) -> Records {
+        Records { state }
+    }
+
     pub(crate) fn folder(&self) -> Outcome<PathBuf> {
         if let Some(folder) = &self.state {
             return Ok(folder.clone());

@@ -10,7 +10,7 @@ use vault_sdk::Call;
 use vault_x509::{AltName, Attribute, Extensions, Hash, Name, PublicKey, Signer, write_request};
 use zeroize::Zeroizing;
 
-use super::leaf::{Pair, der};
+use super::leaf::{Leaf, Pair, der};
 use crate::error::{Outcome, local, plain, remote};
 use crate::session::{Session, text};
 
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
 /// A certificate that a role of `pki` gives.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize)]
 pub(crate) struct Wish {
-    /// Role of the authority
+    /// Role of the authority, or with --acme the name of the certificate
     #[arg(value_name = "ROLE")]
     pub(crate) role: String,
     /// Where the authority is mounted
@@ -59,6 +59,10 @@ pub(crate) struct Wish {
     #[arg(long, conflicts_with = "key_type")]
     #[serde(default)]
     pub(crate) server_key: bool,
+    /// Take one that an `acme` mount of the server keeps renewed, with its key; --mount says which
+    #[arg(long, conflicts_with_all = ["alt_names", "ips", "ttl", "key_type", "server_key"])]
+    #[serde(default)]
+    pub(crate) acme: bool,
 }
 
 fn usual_mount() -> String {
@@ -72,6 +76,12 @@ impl Wish {
 
     /// Asks the server.
     pub(crate) async fn obtain(&self, session: &Session) -> Outcome<Pair> {
+        if self.acme {
+            let call = Call::get(self.path(&format!("keypair/{}", self.role)));
+            let answer = session.send(call).await?;
+            let key = Zeroizing::new(text(answer.data(), "private_key")?.to_owned());
+            return pair(key, answer.data());
+        }
         let mut body = json!({
             "common_name": self.name,
             "alt_names": self.alt_names.join(","),
@@ -94,6 +104,22 @@ impl Wish {
         let answer = session.send(call).await?;
         session.out.warnings(&answer.body);
         pair(key, answer.data())
+    }
+
+    /// Whether the server wants another one in place of this: it was revoked, or an `acme` mount has a newer
+    /// one.
+    pub(crate) async fn is_replaced(&self, session: &Session, leaf: &Leaf) -> Outcome<bool> {
+        if self.acme {
+            let call = Call::get(self.path(&format!("certs/{}", self.role)));
+            let answer = session.send(call).await?;
+            let current = answer.data()["serial_number"].as_str();
+            return Ok(current.is_some_and(|current| digits(current) != digits(&leaf.serial)));
+        }
+        // Authorities tell everybody; those that store nothing know nothing.
+        let call = Call::get(self.path(&format!("cert/{}", leaf.serial)));
+        let answer = session.send(call.no_token().accept(&[404])).await?;
+        let revoked = answer.data()["revocation_time"].as_i64().unwrap_or(0);
+        Ok(revoked != 0)
     }
 
     fn key_and_csr(&self) -> Outcome<(Zeroizing<String>, String)> {
@@ -157,6 +183,13 @@ fn pair(key: Zeroizing<String>, data: &Value) -> Outcome<Pair> {
             "set both clocks by NTP",
         )),
     }
+}
+
+/// A serial number however it is written.
+fn digits(serial: &str) -> String {
+    let digits = serial.chars().filter(char::is_ascii_hexdigit);
+    let digits: String = digits.collect::<String>().to_ascii_lowercase();
+    digits.trim_start_matches('0').to_owned()
 }
 
 fn with_end(text: &str) -> String {

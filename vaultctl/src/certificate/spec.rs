@@ -51,6 +51,12 @@ pub(crate) struct Place {
 }
 
 impl Spec {
+    /// Whether the files and what is in them would be the same; who is told may differ.
+    pub(crate) fn is_same(&self, other: &Spec) -> bool {
+        let what = |spec: &Spec| serde_json::to_value((&spec.wish, &spec.place)).ok();
+        what(self) == what(other)
+    }
+
     /// An error if something of it cannot be carried out.
     pub(crate) fn check(&self) -> Outcome {
         self.reload.check()?;

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 nothing failed, 1 something did.
 
+mod ends;
 mod local;
 mod remote;
 
@@ -97,9 +98,14 @@ impl Check {
 
 pub(crate) async fn run(globals: &Globals, face: Face, _args: Args) -> Outcome {
     let mut checks = local::checks(globals);
+    checks.extend(ends::files(globals));
     checks.extend(remote::network(&address(globals)).await);
+    checks.extend(ends::listener(&address(globals)).await);
     match Session::open(globals, face) {
-        Ok(session) => checks.extend(remote::server(&session).await),
+        Ok(session) => {
+            checks.extend(remote::server(&session).await);
+            checks.extend(ends::authorities(&session).await);
+        }
         Err(failure) => {
             let next = failure.json()["next"]
                 .as_str()

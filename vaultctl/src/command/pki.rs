@@ -3,6 +3,7 @@
 //! Exit code 4: the new certificate is not what is served. After `install` and `renew` everything is as
 //! it was before.
 
+pub(crate) mod expiring;
 mod revoke;
 mod served;
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Renew(Renew),
     /// Whether a service serves the certificate that it should [exit 4: it does not]
     VerifyServed(served::Args),
+    /// What ends soon: authorities and certificates, of all mounts that you may read
+    Expiring(expiring::Args),
     /// Revoke a certificate, by its number, its file, or as who has its key
     Revoke(revoke::Args),
     /// Stop renewing a certificate; its files stay
@@ -87,6 +90,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Install(args) => install(session, *args).await,
         Command::Renew(args) => renew(session, args).await,
         Command::VerifyServed(args) => served::run(session, args).await,
+        Command::Expiring(args) => expiring::run(session, &args).await,
         Command::Revoke(args) => revoke::run(session, args).await,
         Command::Forget { name, records } => {
             records.open(&name, None)?.forget()?;
@@ -183,16 +187,18 @@ async fn renew(session: &Session, args: Renew) -> Outcome {
 
 async fn renew_one(session: &Session, records: &Records, name: &str, if_due: bool) -> Outcome {
     let mut entry = records.open(name, None)?;
-    if if_due && !entry.record.is_due(jiff::Timestamp::now()) {
-        return Ok(());
-    }
-    match install::renew(session, &mut entry, false).await {
-        Ok(leaf) => tell(
+    let done = match if_due {
+        true => install::keep(session, &mut entry).await,
+        false => install::renew(session, &mut entry, false).await.map(Some),
+    };
+    match done {
+        Ok(Some(leaf)) => tell(
             session,
             name,
             &leaf,
             !entry.record.spec.probe.targets.is_empty(),
         ),
+        Ok(None) => Ok(()),
         Err(failure) => {
             entry.failed(&failure.to_string());
             Err(failure)

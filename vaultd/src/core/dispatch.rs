@@ -21,7 +21,7 @@ use crate::engine::{cubbyhole, kv1, kv2, pki, sshca, sshkeys, totp, transit};
 
 pub use errand::{Errand, due};
 pub use prepare::{Prepared, prepare};
-pub use upkeep::{ask_again, remind, renewed, take_back, tidy};
+pub use upkeep::{ask_again, endings, remind, renewed, take_back, tidy};
 
 /// One operation of one engine or method.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use vault_crypto::{Key, Label, Prf, Random, random_base62};
 
 use super::Clock;
@@ -36,6 +36,8 @@ pub struct Unsealed {
     /// The system's lease times.
     pub ttl: SystemTtl,
     pub clock: Clock,
+    /// When certificates end, as it was counted last.
+    pub(super) certificates: ArcSwapOption<super::system::Counted>,
     /// Who was refused what, lately.
     pub denials: Denials,
     /// Names this unsealing, for what lives no longer than it.
@@ -67,6 +69,7 @@ impl Unsealed {
             value_keys: keyring.prf(Label::Values),
             audit_prf: keyring.prf(Label::Audit),
             mounts: ArcSwap::from_pointee(mounts),
+            certificates: ArcSwapOption::empty(),
             denials: Denials::default(),
             epoch: random_base62(12, &**barrier.random()),
             standings: Standings::default(),

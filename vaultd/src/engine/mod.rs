@@ -4,6 +4,7 @@
 //! arm in each match of `core::dispatch`. The compiler names every place.
 
 pub mod cubbyhole;
+pub mod ending;
 pub mod kv1;
 pub mod kv2;
 pub mod pki;

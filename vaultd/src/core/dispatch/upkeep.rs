@@ -10,6 +10,7 @@ use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
 use crate::core::mount::{Kind, Mount};
 use crate::core::slow::Outside;
+use crate::engine::ending::Ending;
 use crate::engine::{kv2, pki, sshca, sshkeys, transit};
 
 /// What the method that issued a token asks others before it is renewed.
@@ -126,5 +127,21 @@ pub async fn tidy(
         | Kind::Github
         | Kind::Cert
         | Kind::Ldap => Ok(false),
+    }
+}
+
+/// The certificates of a mount that have names, and how many others end within so many days.
+pub async fn endings(
+    mount: &Mount,
+    now: Timestamp,
+    tx: &mut Tx,
+) -> Result<(Vec<Ending>, Vec<(u64, u64)>), Fault> {
+    let mut view = tx.view(mount.number);
+    match mount.kind {
+        Kind::Pki => {
+            let issuers = pki::endings(&mut view).await?;
+            Ok((issuers, pki::counts(now, &mut view).await?))
+        }
+        _ => Ok(Default::default()),
     }
 }

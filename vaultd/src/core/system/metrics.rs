@@ -3,39 +3,42 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::certificates;
+use crate::barrier::Tx;
 use crate::core::Core;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
+use crate::core::unsealed::Unsealed;
 
-enum Kind {
+pub(super) enum Kind {
     Gauge,
     Counter,
     /// Count and sum, the sum in milliseconds as Vault has it.
     Summary,
 }
 
-struct Metric {
-    name: &'static str,
-    kind: Kind,
-    help: &'static str,
-    samples: Vec<Sample>,
+pub(super) struct Metric {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) help: &'static str,
+    pub(super) samples: Vec<Sample>,
 }
 
-struct Sample {
+pub(super) struct Sample {
     /// Appended to the name.
-    suffix: &'static str,
-    /// Ours, never a client's.
-    label: Option<(&'static str, &'static str)>,
-    value: f64,
+    pub(super) suffix: &'static str,
+    /// Values are ours or an operator's names, never a client's.
+    pub(super) labels: Vec<(&'static str, String)>,
+    pub(super) value: f64,
 }
 
 fn sample(value: u64) -> Sample {
     Sample {
         suffix: "",
-        label: None,
+        labels: Vec::new(),
         value: value as f64,
     }
 }
@@ -79,7 +82,7 @@ fn gather(core: &Core) -> Vec<Metric> {
             samples: vec![
                 Sample {
                     suffix: "_sum",
-                    label: None,
+                    labels: Vec::new(),
                     value: load(&meter.micros) as f64 / 1000.0,
                 },
                 Sample {
@@ -112,7 +115,7 @@ fn gather(core: &Core) -> Vec<Metric> {
             help: "Answers by class of status",
             samples: answers
                 .map(|(class, counter)| Sample {
-                    label: Some(("class", class)),
+                    labels: vec![("class", class.to_owned())],
                     ..sample(load(counter))
                 })
                 .collect(),
@@ -138,8 +141,14 @@ fn resident_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-pub fn read(core: &Core, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
-    let metrics = gather(core);
+pub async fn read(
+    core: &Core,
+    vault: &Unsealed,
+    ctx: &Ctx<'_>,
+    tx: &mut Tx,
+) -> Result<Reply, Fault> {
+    let mut metrics = gather(core);
+    metrics.extend(certificates::gather(vault, ctx.now(), tx).await?);
     match ctx.body().string("format")?.as_deref() {
         Some("prometheus") => Ok(Reply {
             text: Some((
@@ -169,13 +178,23 @@ fn prometheus(metrics: &[Metric]) -> String {
         let _ = writeln!(text, "# TYPE {} {kind}", metric.name);
         for sample in &metric.samples {
             let (name, value) = (format!("{}{}", metric.name, sample.suffix), sample.value);
-            let _ = match sample.label {
-                Some((label, is)) => writeln!(text, "{name}{{{label}=\"{is}\"}} {value}"),
-                None => writeln!(text, "{name} {value}"),
+            let labels = sample.labels.iter();
+            let labels: Vec<String> = labels
+                .map(|(label, is)| format!("{label}=\"{}\"", escaped(is)))
+                .collect();
+            let _ = match labels.is_empty() {
+                false => writeln!(text, "{name}{{{}}} {value}", labels.join(",")),
+                true => writeln!(text, "{name} {value}"),
             };
         }
     }
     text
+}
+
+/// The value of a label.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    text.replace('\n', "\\n")
 }
 
 /// The shape of Vault's own JSON.
@@ -183,10 +202,10 @@ fn as_json(ctx: &Ctx<'_>, metrics: &[Metric]) -> Reply {
     let (mut gauges, mut counters): (Vec<Value>, Vec<Value>) = Default::default();
     for metric in metrics {
         for sample in &metric.samples {
-            let labels = match sample.label {
-                Some((label, is)) => json!({ label: is }),
-                None => json!({}),
-            };
+            let labels = sample.labels.iter();
+            let labels: Map<String, Value> = labels
+                .map(|(label, is)| ((*label).to_owned(), is.as_str().into()))
+                .collect();
             let (name, value) = (format!("{}{}", metric.name, sample.suffix), sample.value);
             match metric.kind {
                 Kind::Gauge => gauges.push(json!({"Name": name, "Value": value, "Labels": labels})),
@@ -219,13 +238,13 @@ mod tests {
                 kind: Kind::Counter,
                 help: "what b is",
                 samples: vec![Sample {
-                    label: Some(("class", "2xx")),
+                    labels: vec![("class", "2xx".to_owned()), ("a", "\"\\\n".to_owned())],
                     ..sample(7)
                 }],
             },
         ];
         let expected = "# HELP a what a is\n# TYPE a gauge\na 3\n\
-            # HELP b what b is\n# TYPE b counter\nb{class=\"2xx\"} 7\n";
+            # HELP b what b is\n# TYPE b counter\nb{class=\"2xx\",a=\"\\\"\\\\\\n\"} 7\n";
         assert_eq!(prometheus(&metrics), expected);
     }
 }

@@ -4,6 +4,7 @@ mod about;
 mod absent;
 mod audit;
 mod capabilities;
+mod certificates;
 mod keys;
 mod leases;
 mod lockouts;
@@ -36,6 +37,7 @@ use crate::barrier::Tx;
 use crate::engine::transit;
 
 pub use about::note_version;
+pub use certificates::Counted;
 pub use keys::mount_of;
 pub use rotation::rotate_if_due;
 pub use routes::{Call, ROWS};
@@ -159,7 +161,7 @@ pub async fn run(
         Call::SanitizedConfig => Ok(about::configuration(core)),
         Call::CountTokens => about::tokens(vault, tx).await,
         Call::CountEntities => about::entities(tx).await,
-        Call::Metrics => metrics::read(core, ctx),
+        Call::Metrics => metrics::read(core, vault, ctx, tx).await,
         Call::CorsRead => cors::read(tx).await,
         Call::CorsWrite => cors::write(ctx, tx).await,
         Call::CorsDelete => cors::delete(tx).await,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::serial;
-use crate::barrier::{View, Window};
+use crate::barrier::{Cursor, View, Window};
 use crate::core::fault::Fault;
 
 const FOLDER: &str = "end";
@@ -42,6 +42,16 @@ pub(super) async fn put(
 pub(super) struct Place {
     day: String,
     name: String,
+}
+
+impl Place {
+    /// Before everything that ends at this time or later.
+    pub fn at(time: Timestamp) -> Place {
+        Place {
+            day: day(time),
+            name: name(time, &[]),
+        }
+    }
 }
 
 /// An entry of the index.
@@ -101,4 +111,39 @@ pub(super) async fn after(
         }
     }
     Ok(found)
+}
+
+/// How many entries there are from one day until each of several others, all included.
+pub(super) async fn counts<const N: usize>(
+    from: Timestamp,
+    until: [Timestamp; N],
+    view: &mut View<'_>,
+) -> Result<[u64; N], Fault> {
+    let (first, until) = (day(from), until.map(day));
+    let mut counts = [0; N];
+    for folder in view.list(FOLDER).await? {
+        let day = folder.trim_end_matches('/');
+        if day < first.as_str() || until.iter().all(|last| day > last.as_str()) {
+            continue;
+        }
+        let entries = count(&format!("{FOLDER}/{day}"), view).await?;
+        for (count, last) in counts.iter_mut().zip(&until) {
+            if day <= last.as_str() {
+                *count += entries;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// A folder may be too long to be listed at once.
+async fn count(folder: &str, view: &mut View<'_>) -> Result<u64, Fault> {
+    let mut count = 0;
+    let mut cursor = Cursor::default();
+    loop {
+        match view.page(folder, &mut cursor).await?.len() {
+            0 => return Ok(count),
+            names => count += names as u64,
+        }
+    }
 }

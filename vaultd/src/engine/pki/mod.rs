@@ -8,6 +8,7 @@
 
 mod certs;
 mod ends;
+mod expiring;
 mod format;
 mod import;
 mod issue;
@@ -29,6 +30,7 @@ mod validity;
 
 use vault_crypto::PrivateKey;
 
+pub use expiring::{counts, endings};
 pub use revoke::take_back;
 pub use routes::{Call, ROWS};
 pub use tidy::tidy;
@@ -182,6 +184,7 @@ pub async fn run(
         Call::WriteCluster => settings::write_cluster(ctx, view).await,
         Call::ReadLists => settings::read_lists(view).await,
         Call::WriteLists => settings::write_lists(ctx, view).await,
+        Call::Expiring => Box::pin(expiring::read(ctx, view)).await,
         Call::Tidy => tidy::start(ctx, view).await,
         Call::TidyStatus => tidy::status(view).await,
         Call::TidyCancel => tidy::cancel(view).await,
