@@ -10,6 +10,8 @@ pub mod certificates;
 pub mod forge;
 pub mod http;
 pub mod issuer;
+pub mod named;
+pub mod pebble;
 pub mod process;
 pub mod responder;
 pub mod slapd;

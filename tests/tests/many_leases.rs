@@ -54,6 +54,7 @@ async fn core(data: PathBuf, key: &str) -> Arc<Core> {
         },
         allow_generate_root: false,
         audit_folder: None,
+        hooks: Default::default(),
     };
     let engine = Arc::new(Engine::Sqlite(Sqlite::open(&data).unwrap()));
     let audit = Arc::new(Broker::discard(Arc::clone(&clock)));

@@ -211,9 +211,10 @@ async fn dev(
         bail!("dev mode without --tls listens on loopback only");
     }
     config.listeners.push(ListenerConfig { address, tls });
-    config
-        .listeners
-        .extend(extra.into_iter().flat_map(|extra| extra.listeners));
+    if let Some(extra) = extra {
+        config.listeners.extend(extra.listeners);
+        config.acme = extra.acme;
+    }
     crate::log::start(&config.log_level, config.log_json);
     let server = Server::start(&config).await?;
     let made = operator::start_dev(&server.core, root_token.map(Zeroizing::new)).await?;

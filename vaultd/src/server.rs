@@ -28,6 +28,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Those that wait for `run`.
     bound: Vec<http::Listener>,
+    proofs: Option<http::ProofListener>,
     listeners: tokio::task::JoinSet<()>,
     signals: Signals,
 }
@@ -90,6 +91,7 @@ impl Server {
             ttl: config.ttl,
             allow_generate_root: config.allow_generate_root,
             audit_folder: config.audit_folder.clone(),
+            hooks: config.acme.hooks.clone(),
         };
         let mut core = Core::new(storage, audit, Arc::clone(&clock), random, settings);
         core.transit = config
@@ -110,6 +112,7 @@ impl Server {
             certificates: Vec::new(),
             stop,
             bound: Vec::new(),
+            proofs: None,
             listeners: tokio::task::JoinSet::new(),
             signals,
         };
@@ -120,6 +123,12 @@ impl Server {
             let bound = bound.with_context(|| format!("cannot listen on {}", listener.address))?;
             server.addresses.push((bound.address()?, tls.is_some()));
             server.bound.push(bound);
+        }
+        if let Some(address) = config.acme.http_listen {
+            let bound = http::ProofListener::bind(address).await;
+            let bound = bound.with_context(|| format!("cannot listen on {address} for http-01"))?;
+            tracing::info!("proving names for http-01 on {}", bound.address()?);
+            server.proofs = Some(bound);
         }
         Ok(server)
     }
@@ -163,6 +172,10 @@ impl Server {
     pub async fn run(mut self) -> Result<()> {
         for listener in self.bound.drain(..) {
             let serve = listener.serve(Arc::clone(&self.core), self.stop.subscribe());
+            self.listeners.spawn(serve);
+        }
+        if let Some(proofs) = self.proofs.take() {
+            let serve = proofs.serve(Arc::clone(&self.core), self.stop.subscribe());
             self.listeners.spawn(serve);
         }
         notify(&[

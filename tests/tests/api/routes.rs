@@ -6,7 +6,7 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 20] = [
+const KINDS: [Kind; 21] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
@@ -14,6 +14,7 @@ const KINDS: [Kind; 20] = [
     Kind::SshCa,
     Kind::SshKeys,
     Kind::Pki,
+    Kind::Acme,
     Kind::Cubbyhole,
     Kind::System,
     Kind::Identity,
@@ -40,6 +41,7 @@ fn place(kind: Kind) -> &'static str {
         Kind::SshCa => "ssh/",
         Kind::SshKeys => "sshkeys/",
         Kind::Pki => "pki/",
+        Kind::Acme => "acme/",
         Kind::Cubbyhole => "cubbyhole/",
         Kind::System => "sys/",
         Kind::Identity => "identity/",
@@ -98,6 +100,16 @@ pub(crate) fn mount_all(vault: &Vault) {
         .expect(204);
     vault
         .root("POST", "pki/roles/sample", json!({}))
+        .expect(200);
+    vault
+        .root("POST", "sys/mounts/acme", json!({"type": "acme"}))
+        .expect(204);
+    vault
+        .root(
+            "POST",
+            "acme/account/sample",
+            json!({"directory": "https://127.0.0.1:9/dir", "terms_agreed": true}),
+        )
         .expect(200);
     vault
         .root("POST", "sys/auth/approle", json!({"type": "approle"}))

@@ -4,6 +4,7 @@ mod native;
 mod seal;
 mod vault;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +35,16 @@ pub struct Config {
     pub seal: Option<TransitSettings>,
     pub log_level: String,
     pub log_json: bool,
+    pub acme: AcmeConfig,
+}
+
+/// How authorities are shown that names are ours.
+#[derive(Debug, Clone, Default)]
+pub struct AcmeConfig {
+    /// Plain HTTP for http-01, and nothing else.
+    pub http_listen: Option<SocketAddr>,
+    /// Programs that write DNS records, by name.
+    pub hooks: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +96,7 @@ impl Default for Config {
             seal: None,
             log_level: "info".to_owned(),
             log_json: false,
+            acme: AcmeConfig::default(),
         }
     }
 }
@@ -129,6 +141,9 @@ impl Config {
             .is_some_and(|dir| !dir.is_absolute())
         {
             bail!("audit_folder: expected an absolute path");
+        }
+        if self.acme.hooks.values().any(|path| !path.is_absolute()) {
+            bail!("acme.hooks: expected absolute paths of programs");
         }
         let parts: Vec<&str> = self.compat_version.split('.').collect();
         if parts.len() != 3 || parts.iter().any(|part| part.parse::<u32>().is_err()) {

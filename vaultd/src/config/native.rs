@@ -1,5 +1,6 @@
 //! Our own format: TOML. `deploy/vaultd.toml` documents every key.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal, seconds,
+    AcmeConfig, AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal, seconds,
 };
 use crate::core::issue::SystemTtl;
 use crate::http::tls::{ClientCert, Rules};
@@ -33,6 +34,8 @@ struct File {
     audit: Vec<Audit>,
     #[serde(default)]
     log: Log,
+    #[serde(default)]
+    acme: Acme,
 }
 
 /// `[listener]` or `[[listener]]`. Not an untagged enum: its errors would name no line and no key.
@@ -96,6 +99,14 @@ struct Audit {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Acme {
+    http_listen: Option<String>,
+    #[serde(default)]
+    hooks: BTreeMap<String, PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Log {
     level: Option<String>,
     format: Option<String>,
@@ -140,6 +151,10 @@ pub fn parse(text: &str) -> Result<Config> {
             .map(seal::Section::settings)
             .transpose()?
             .flatten(),
+        acme: AcmeConfig {
+            http_listen: file.acme.http_listen.as_deref().map(address).transpose().context("acme.http_listen")?,
+            hooks: file.acme.hooks,
+        },
         log_level: file.log.level.unwrap_or(default.log_level),
         log_json: match file.log.format.as_deref() {
             None | Some("text") => false,

@@ -17,7 +17,7 @@ use super::unsealed::Unsealed;
 use super::{Core, identity, system, token_method};
 use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
-use crate::engine::{cubbyhole, kv1, kv2, pki, sshca, sshkeys, totp, transit};
+use crate::engine::{acme, cubbyhole, kv1, kv2, pki, sshca, sshkeys, totp, transit};
 
 pub use errand::{Errand, due};
 pub use prepare::{Prepared, prepare};
@@ -33,6 +33,7 @@ pub enum Call {
     SshCa(sshca::Call),
     SshKeys(sshkeys::Call),
     Pki(pki::Call),
+    Acme(acme::Call),
     Cubbyhole(cubbyhole::Call),
     Approle(approle::Call),
     Userpass(userpass::Call),
@@ -88,6 +89,7 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
         Kind::Totp => target(mount, totp::ROWS, Call::Totp, request.verb, rest),
         Kind::SshCa => target(mount, sshca::ROWS, Call::SshCa, request.verb, rest),
         Kind::SshKeys => target(mount, sshkeys::ROWS, Call::SshKeys, request.verb, rest),
+        Kind::Acme => target(mount, acme::ROWS, Call::Acme, request.verb, rest),
         Kind::Pki => target(mount, pki::ROWS, Call::Pki, request.verb, rest),
         Kind::Cubbyhole => target(mount, cubbyhole::ROWS, Call::Cubbyhole, request.verb, rest),
         Kind::Approle => target(mount, approle::ROWS, Call::Approle, request.verb, rest),
@@ -131,6 +133,7 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::SshCa => plain(sshca::ROWS),
         Kind::SshKeys => plain(sshkeys::ROWS),
         Kind::Pki => plain(pki::ROWS),
+        Kind::Acme => plain(acme::ROWS),
         Kind::Cubbyhole => plain(cubbyhole::ROWS),
         Kind::Approle => plain(approle::ROWS),
         Kind::Userpass => plain(userpass::ROWS),
@@ -209,6 +212,7 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Totp(call) => Box::pin(totp::exists(call, ctx, &mut view)).await,
         Call::SshCa(call) => Box::pin(sshca::exists(call, ctx, &mut view)).await,
         Call::SshKeys(call) => Box::pin(sshkeys::exists(call, ctx, &mut view)).await,
+        Call::Acme(call) => Box::pin(acme::exists(call, ctx, &mut view)).await,
         Call::Pki(call) => Box::pin(pki::exists(call, ctx, &mut view)).await,
         Call::Cubbyhole(call) => Box::pin(cubbyhole::exists(call, ctx, &mut view)).await,
         Call::Approle(call) => Box::pin(approle::exists(call, ctx, &mut view)).await,
@@ -246,6 +250,13 @@ pub async fn run(
             };
             let view = &mut tx.view(ctx.mount.number);
             Box::pin(sshca::run(call, ctx, prepared, view)).await
+        }
+        Call::Acme(call) => {
+            let Prepared::Acme(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(acme::run(call, ctx, prepared, view)).await
         }
         Call::Pki(call) => {
             let Prepared::Pki(prepared) = prepared else {

@@ -1,6 +1,8 @@
 //! What an engine that works outside is given. The work itself is a state machine in storage:
 //! `errands` reads what is due, carries it out without a transaction, and has its outcome stored.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -20,5 +22,7 @@ pub struct Room<'a> {
 pub struct Means<'a> {
     pub outbound: &'a Arc<Outbound>,
     pub random: &'a Arc<dyn Random>,
+    /// Programs that the config names.
+    pub hooks: &'a BTreeMap<String, PathBuf>,
     pub now: Timestamp,
 }

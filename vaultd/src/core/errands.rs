@@ -97,6 +97,7 @@ async fn one(core: &Core, vault: &Unsealed, mount: &Mount, errand: &Errand) -> R
     let means = Means {
         outbound: &core.outbound,
         random: &core.random,
+        hooks: &core.settings.hooks,
         now: (core.clock)(),
     };
     let path = format!("{}{}", mount.path, errand.path());

@@ -39,6 +39,7 @@ pub mod mount;
 pub mod name;
 pub mod operator;
 pub mod pipeline;
+pub mod proof;
 pub mod quota;
 mod receipt;
 pub mod record;
@@ -57,6 +58,7 @@ pub mod unsealed;
 pub mod why;
 pub mod wrapping;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -90,6 +92,8 @@ pub struct Settings {
     pub allow_generate_root: bool,
     /// Where audit devices that are enabled over the API may write.
     pub audit_folder: Option<PathBuf>,
+    /// Programs that write DNS records, by name.
+    pub hooks: BTreeMap<String, PathBuf>,
 }
 
 /// The server without its listeners.

@@ -3,6 +3,7 @@
 //! Adding one: a folder with `routes`, `model` and what it does; a variant of `core::mount::Kind`; an
 //! arm in each match of `core::dispatch`. The compiler names every place.
 
+pub mod acme;
 pub mod cubbyhole;
 pub mod ending;
 pub mod kv1;

@@ -19,9 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
+use rustls::server::Acceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::cors::{self, Verdict};
+use super::proof;
 use super::receive::receive;
 use super::respond::{respond, respond_at_once, tell_standing};
 use super::stream::{self, Sent};
@@ -88,7 +91,7 @@ impl Listener {
             let tls = self
                 .tls
                 .as_ref()
-                .map(|tls| TlsAcceptor::from(tls.load_full()));
+                .map(|tls| tls.load_full());
             let shutdown = shutdown.clone();
             tokio::spawn(async move {
                 connection(stream, peer, tls, core, shutdown).await;
@@ -105,7 +108,7 @@ impl Listener {
 async fn connection(
     stream: TcpStream,
     peer: Peer,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     core: Arc<Core>,
     shutdown: Shutdown,
 ) {
@@ -113,10 +116,9 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     match tls {
         None => http(stream, peer, core, shutdown).await,
-        Some(acceptor) => {
-            if let Ok(Ok(stream)) =
-                tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await
-            {
+        Some(tls) => {
+            let handshake = tokio::time::timeout(HANDSHAKE_MAX, handshake(stream, tls, &core));
+            if let Ok(Some(stream)) = handshake.await {
                 let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 let chain = ClientChain::new(shown);
                 let peer = Peer { chain, ..peer };
@@ -124,6 +126,20 @@ async fn connection(
             }
         }
     }
+}
+
+/// `None` if there is none, or if it was all that was wanted.
+async fn handshake(
+    stream: TcpStream,
+    tls: Arc<rustls::ServerConfig>,
+    core: &Core,
+) -> Option<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+    if proof::is_wanted(&start.client_hello()) {
+        Box::pin(proof::shake_hands(start, core)).await;
+        return None;
+    }
+    start.into_stream(tls).await.ok()
 }
 
 async fn http<S>(stream: S, peer: Peer, core: Arc<Core>, mut shutdown: Shutdown)
@@ -158,7 +174,7 @@ where
     let _ = connection.await;
 }
 
-async fn stopped(shutdown: &mut Shutdown) {
+pub(super) async fn stopped(shutdown: &mut Shutdown) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 

@@ -6,6 +6,7 @@ mod client_cert;
 mod cors;
 mod json;
 mod listener;
+mod proof;
 mod query;
 mod receive;
 mod respond;
@@ -13,3 +14,4 @@ mod stream;
 pub mod tls;
 
 pub use listener::{Listener, Shutdown, bind};
+pub use proof::ProofListener;

@@ -168,8 +168,39 @@ impl Outbound {
         answer.success()
     }
 
+    /// One exchange as somebody else composed it: method, headers and body are his.
+    pub async fn forward(
+        &self,
+        trust: &Trust,
+        url: &Url,
+        mut request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, Failure> {
+        *request.uri_mut() = url.target().parse().map_err(|_| Failure::Url)?;
+        let host = HeaderValue::from_str(url.authority()).map_err(|_| Failure::Url)?;
+        request.headers_mut().insert(HOST, host);
+        let vaultd = HeaderValue::from_static("vaultd");
+        request.headers_mut().insert(USER_AGENT, vaultd);
+        let request = request.map(Full::new);
+        tokio::time::timeout(DEADLINE, self.carry(trust, url, request))
+            .await
+            .map_err(|_| Failure::Timeout)?
+    }
+
     async fn exchange(&self, trust: &Trust, request: Request) -> Result<Answer, Failure> {
         let url = request.url.clone();
+        let answer = self.carry(trust, &url, head(request)?).await?;
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            body: Zeroizing::new(answer.into_body().to_vec()),
+        })
+    }
+
+    async fn carry(
+        &self,
+        trust: &Trust,
+        url: &Url,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<http::Response<Bytes>, Failure> {
         let addresses = tokio::net::lookup_host((url.bare_host(), url.port()))
             .await
             .map_err(|_| Failure::Name)?;
@@ -212,7 +243,10 @@ fn tls_cause(error: &std::io::Error) -> String {
     }
 }
 
-async fn talk<S>(stream: S, request: Request) -> Result<Answer, Failure>
+async fn talk<S>(
+    stream: S,
+    request: http::Request<Full<Bytes>>,
+) -> Result<http::Response<Bytes>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -223,11 +257,11 @@ where
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender
-        .send_request(head(request)?)
+        .send_request(request)
         .await
         .map_err(|_| Failure::Broken)?;
-    let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), ANSWER_MAX)
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, ANSWER_MAX)
         .collect()
         .await
         .map_err(
@@ -236,10 +270,7 @@ where
                 false => Failure::Broken,
             },
         )?;
-    Ok(Answer {
-        status,
-        body: Zeroizing::new(body.to_bytes().to_vec()),
-    })
+    Ok(http::Response::from_parts(parts, body.to_bytes()))
 }
 
 fn head(request: Request) -> Result<http::Request<Full<Bytes>>, Failure> {

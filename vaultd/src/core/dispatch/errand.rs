@@ -7,15 +7,17 @@ use crate::barrier::View;
 use crate::core::errand::{Means, Room};
 use crate::core::fault::Fault;
 use crate::core::mount::Kind;
-use crate::engine::sshkeys;
+use crate::engine::{acme, sshkeys};
 
 /// One thing to do outside.
 pub enum Errand {
+    Acme(Box<acme::Errand>),
     SshKeys(sshkeys::Errand),
 }
 
 /// What came of it.
 pub enum Done {
+    Acme(Box<acme::Done>),
     SshKeys(sshkeys::Done),
 }
 
@@ -27,6 +29,10 @@ pub async fn due(
     view: &mut View<'_>,
 ) -> Result<Vec<Errand>, Fault> {
     match kind {
+        Kind::Acme => {
+            let due = acme::due(now, room, view).await?;
+            Ok(due.into_iter().map(Box::new).map(Errand::Acme).collect())
+        }
         Kind::SshKeys => {
             let due = sshkeys::due(now, room, view).await?;
             Ok(due.into_iter().map(Errand::SshKeys).collect())
@@ -39,6 +45,7 @@ impl Errand {
     /// What must not be touched by two at once, within the mount.
     pub fn lanes(&self) -> &[String] {
         match self {
+            Errand::Acme(errand) => &errand.lanes,
             Errand::SshKeys(errand) => &errand.lanes,
         }
     }
@@ -46,6 +53,7 @@ impl Errand {
     /// What it is about, for records.
     pub fn path(&self) -> String {
         match self {
+            Errand::Acme(errand) => errand.path(),
             Errand::SshKeys(errand) => errand.path(),
         }
     }
@@ -53,6 +61,7 @@ impl Errand {
     /// Somebody else sees it.
     pub fn is_outside(&self) -> bool {
         match self {
+            Errand::Acme(errand) => errand.is_outside(),
             Errand::SshKeys(errand) => errand.is_outside(),
         }
     }
@@ -60,6 +69,10 @@ impl Errand {
     /// No transaction is open meanwhile.
     pub async fn carry_out(&self, means: &Means<'_>) -> Result<Done, Fault> {
         match self {
+            Errand::Acme(errand) => {
+                let done = Box::pin(errand.carry_out(means)).await?;
+                Ok(Done::Acme(Box::new(done)))
+            }
             Errand::SshKeys(errand) => errand.carry_out(means).await.map(Done::SshKeys),
         }
     }
@@ -73,9 +86,13 @@ impl Errand {
         view: &mut View<'_>,
     ) -> Result<(), Fault> {
         match (self, done) {
+            (Errand::Acme(errand), Done::Acme(done)) => {
+                Box::pin(acme::settle(errand, done, now, random, view)).await
+            }
             (Errand::SshKeys(errand), Done::SshKeys(done)) => {
                 sshkeys::settle(errand, done, now, random, view).await
             }
+            _ => Err(Fault::Internal("an errand's outcome is another engine's")),
         }
     }
 }
@@ -84,6 +101,7 @@ impl Done {
     /// Why it failed, in words that hold nothing secret.
     pub fn failure(&self) -> Option<&str> {
         match self {
+            Done::Acme(done) => done.failure(),
             Done::SshKeys(done) => done.failure(),
         }
     }

@@ -11,7 +11,7 @@ use crate::core::retry::ATTEMPTS;
 use crate::core::slow::Outside;
 use crate::core::unsealed::Unsealed;
 use crate::core::{Core, locked, system, token_method};
-use crate::engine::{pki, sshca, sshkeys};
+use crate::engine::{acme, pki, sshca, sshkeys};
 
 /// What a method worked out before the transaction.
 #[derive(Default)]
@@ -23,6 +23,7 @@ pub enum Prepared {
     SshCa(sshca::Prepared),
     SshKeys(sshkeys::Prepared),
     Pki(pki::Prepared),
+    Acme(acme::Prepared),
     Userpass(userpass::Prepared),
     Jwt(jwt::Prepared),
     Kubernetes(kubernetes::Prepared),
@@ -61,6 +62,7 @@ pub async fn prepare(
         call,
         Call::SshKeys(_)
             | Call::Pki(_)
+            | Call::Acme(_)
             | Call::Userpass(_)
             | Call::Jwt(_)
             | Call::Kubernetes(_)
@@ -84,6 +86,9 @@ pub async fn prepare(
             Call::Pki(call) => Box::pin(pki::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Pki),
+            Call::Acme(call) => Box::pin(acme::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Acme),
             Call::SshKeys(call) => Box::pin(sshkeys::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::SshKeys),

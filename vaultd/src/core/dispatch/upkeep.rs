@@ -11,7 +11,7 @@ use crate::core::login::{Renewal, TokenParams};
 use crate::core::mount::{Kind, Mount};
 use crate::core::slow::Outside;
 use crate::engine::ending::Ending;
-use crate::engine::{kv2, pki, sshca, sshkeys, transit};
+use crate::engine::{acme, kv2, pki, sshca, sshkeys, transit};
 
 /// What the method that issued a token asks others before it is renewed.
 pub async fn ask_again(
@@ -66,6 +66,7 @@ pub async fn renewed(
         | Kind::SshCa
         | Kind::SshKeys
         | Kind::Pki
+        | Kind::Acme
         | Kind::Kv2
         | Kind::Cubbyhole
         | Kind::System
@@ -81,6 +82,7 @@ pub async fn remind(mount: &Mount, about: &str, now: Timestamp, tx: &mut Tx) -> 
     match mount.kind {
         Kind::Kv2 => kv2::due(&mut tx.view(mount.number), about, now).await,
         Kind::SshCa => sshca::due(&mut tx.view(mount.number), about, now).await,
+        Kind::Acme => acme::remind(about, now, &mut tx.view(mount.number)).await,
         Kind::SshKeys => sshkeys::remind(about, now, &mut tx.view(mount.number)).await,
         _ => Ok(()),
     }
@@ -118,6 +120,7 @@ pub async fn tidy(
         | Kind::Totp
         | Kind::SshCa
         | Kind::SshKeys
+        | Kind::Acme
         | Kind::Cubbyhole
         | Kind::System
         | Kind::Identity

@@ -77,6 +77,7 @@ impl Table {
             (Table::Engines, "totp", _) => Some(Kind::Totp),
             (Table::Engines, "ssh", _) => Some(Kind::SshCa),
             (Table::Engines, "sshkeys", _) => Some(Kind::SshKeys),
+            (Table::Engines, "acme", _) => Some(Kind::Acme),
             (Table::Engines, "pki", _) => Some(Kind::Pki),
             (Table::Methods, "approle", _) => Some(Kind::Approle),
             (Table::Methods, "userpass", _) => Some(Kind::Userpass),

@@ -1,0 +1,7 @@
+//! Certificates from an authority outside: vaultd against Pebble, with BIND for the DNS.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod api;
+mod challenges;
+mod lives;
+mod site;

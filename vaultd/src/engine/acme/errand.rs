@@ -1,0 +1,351 @@
+//! What is done outside, one step of one certificate at a time. It is read from what is stored, carried
+//! out without a transaction, and what came of it is stored: a stop in between has it done again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use instant_acme::CertificateIdentifier;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::account::{self, Account, Registration};
+use super::cert::{self, Answer, Cert, ChallengeKind, KeyType, Order, Pair, Pending, Stage, Version};
+use super::client::{Authority, Registered, register};
+use super::dns::{Deed, Provider};
+use super::issued;
+use super::name::{Host, Name};
+use super::schedule::Window;
+use super::session::{Access, Session, Verdict};
+use super::trouble::Trouble;
+use crate::barrier::View;
+use crate::core::errand::Means;
+use crate::core::fault::Fault;
+
+/// A window is worth no more than the wait for it.
+const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+
+/// One thing to do.
+pub struct Errand {
+    pub(super) cert: Name,
+    pub(super) task: Task,
+    /// What must not be touched by two at once.
+    pub lanes: Vec<String>,
+}
+
+pub(super) enum Task {
+    /// What it would need is not there.
+    Impossible(Trouble),
+    Register {
+        account: Name,
+        authority: Authority,
+        asked: Box<Registration>,
+    },
+    Order {
+        access: Access,
+        names: Vec<Host>,
+        key_type: KeyType,
+        profile: Option<String>,
+        /// PEM of what it replaces.
+        replaces: Option<String>,
+    },
+    Answer {
+        access: Access,
+        order: Order,
+    },
+    Publish {
+        provider: Provider,
+        order: Order,
+    },
+    Validate {
+        access: Access,
+        order: Order,
+    },
+    Finish {
+        access: Access,
+        order: Order,
+        pending: Pending,
+        names: Vec<Host>,
+    },
+    Clean {
+        provider: Option<Provider>,
+        order: Order,
+    },
+    Ask {
+        access: Access,
+        version: u64,
+        chain: String,
+    },
+}
+
+/// What came of it.
+pub struct Done(pub(super) Outcome);
+
+pub(super) enum Outcome {
+    Failed(Trouble),
+    Registered(Registered),
+    Ordered(String, Pending),
+    Answers(Vec<Answer>),
+    /// The step is over.
+    Over,
+    /// It is to be asked again.
+    Waiting,
+    Issued(Box<Version>, Pair),
+    /// When to ask again, and the window, if the authority has such things.
+    Window(Option<(Window, Duration)>),
+}
+
+impl Done {
+    /// Why it failed, in words that hold nothing secret.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.0 {
+            Outcome::Failed(trouble) => Some(&trouble.cause),
+            _ => None,
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Task::Impossible(_) => "prepare",
+            Task::Register { .. } => "register",
+            Task::Order { .. } => "order",
+            Task::Answer { .. } => Stage::Answer.name(),
+            Task::Publish { .. } => Stage::Publish.name(),
+            Task::Validate { .. } => Stage::Validate.name(),
+            Task::Finish { .. } => Stage::Finish.name(),
+            Task::Clean { .. } => Stage::Clean.name(),
+            Task::Ask { .. } => "window",
+        }
+    }
+
+    /// The order that it is about.
+    pub(super) fn order(&self) -> Option<&Order> {
+        match self {
+            Task::Answer { order, .. }
+            | Task::Publish { order, .. }
+            | Task::Validate { order, .. }
+            | Task::Finish { order, .. }
+            | Task::Clean { order, .. } => Some(order),
+            _ => None,
+        }
+    }
+}
+
+impl Errand {
+    /// What it is about, for records.
+    pub fn path(&self) -> String {
+        format!("{}/{}", cert::row(&self.cert), self.task.name())
+    }
+
+    /// Somebody else sees it.
+    pub fn is_outside(&self) -> bool {
+        !matches!(
+            self.task,
+            Task::Impossible(_) | Task::Clean { provider: None, .. }
+        )
+    }
+
+    /// No transaction is open meanwhile.
+    pub async fn carry_out(&self, means: &Means<'_>) -> Result<Done, Fault> {
+        if let Task::Order { names, key_type, .. } = &self.task {
+            let (names, key_type) = (names.clone(), *key_type);
+            let random = Arc::clone(means.random);
+            let make = move || issued::pending(&names, key_type, &*random);
+            let made = tokio::task::spawn_blocking(make).await;
+            let pending = made.map_err(|_| Fault::Internal("making a key"))??;
+            let ordered = self.task.order_anew(means).await;
+            return Ok(Done(match ordered {
+                Ok(url) => Outcome::Ordered(url, pending),
+                Err(trouble) => Outcome::Failed(trouble),
+            }));
+        }
+        let outcome = self.task.carry_out(means).await;
+        Ok(Done(outcome.unwrap_or_else(Outcome::Failed)))
+    }
+}
+
+async fn open(access: &Access, means: &Means<'_>) -> Result<Session, Trouble> {
+    access.open(means.outbound).await
+}
+
+impl Task {
+    async fn order_anew(&self, means: &Means<'_>) -> Result<String, Trouble> {
+        let Task::Order { access, names, profile, replaces, .. } = self else {
+            return Err(Trouble::passing("no order", "nothing"));
+        };
+        let replaced = replaces.as_deref().and_then(|pem| {
+            let own = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+            let id = CertificateIdentifier::try_from(&own).ok()?;
+            Some(id.into_owned())
+        });
+        let session = open(access, means).await?;
+        session.order(names, profile.as_deref(), replaced).await
+    }
+
+    async fn carry_out(&self, means: &Means<'_>) -> Result<Outcome, Trouble> {
+        match self {
+            Task::Impossible(trouble) => Err(trouble.clone()),
+            Task::Register { authority, asked, .. } => {
+                let made = register(authority, asked, means.outbound).await?;
+                Ok(Outcome::Registered(made))
+            }
+            Task::Order { .. } => Err(Trouble::passing("no order", "nothing")),
+            Task::Answer { access, order } => {
+                let session = open(access, means).await?;
+                let found = session.answers(&order.url, order.challenge).await?;
+                Ok(Outcome::Answers(found))
+            }
+            Task::Publish { provider, order } => {
+                provider.carry_out(Deed::Add, &order.answers, means).await?;
+                Ok(Outcome::Over)
+            }
+            Task::Validate { access, order } => {
+                let session = open(access, means).await?;
+                match session.validate(&order.url, order.challenge).await? {
+                    Verdict::Ready => Ok(Outcome::Over),
+                    Verdict::Pending => Ok(Outcome::Waiting),
+                }
+            }
+            Task::Finish { access, order, pending, names } => {
+                let session = open(access, means).await?;
+                let Some(chain) = session.finish(&order.url, &pending.csr).await? else {
+                    return Ok(Outcome::Waiting);
+                };
+                let version = issued::check(&chain, pending, names, means.now)?;
+                let key = pending.key.expose();
+                let key = crate::engine::secret::Secret::copy(key);
+                Ok(Outcome::Issued(Box::new(version), Pair { key, chain }))
+            }
+            Task::Clean { provider, order } => {
+                if let Some(provider) = provider {
+                    provider.carry_out(Deed::Remove, &order.answers, means).await?;
+                }
+                Ok(Outcome::Over)
+            }
+            Task::Ask { access, chain, .. } => {
+                let own = CertificateDer::from_pem_slice(chain.as_bytes());
+                let own = own.map_err(|_| Trouble::passing("a stored certificate", "renew it"))?;
+                // Without the identifier of its authority's key nobody can ask about it.
+                let Ok(id) = CertificateIdentifier::try_from(&own) else {
+                    return Ok(Outcome::Window(None));
+                };
+                let session = open(access, means).await?;
+                match session.window(&id).await {
+                    Ok(window) => Ok(Outcome::Window(window)),
+                    Err(trouble) => Err(trouble),
+                }
+            }
+        }
+    }
+}
+
+fn missing(what: &str, name: &Name) -> Task {
+    Task::Impossible(Trouble::refused(
+        format!("there is no {what} {} any more", name.as_str()),
+        format!("write {what}/NAME again, or give the certificate another one"),
+    ))
+}
+
+/// What is due for a certificate.
+pub(super) async fn of_one(
+    name: &Name,
+    cert: Cert,
+    now: jiff::Timestamp,
+    view: &mut View<'_>,
+) -> Result<Option<Errand>, Fault> {
+    let mut lanes = vec![cert::row(name)];
+    let cleans = cert.order.as_ref().filter(|order| order.stage == Stage::Clean);
+    let waits_until = cleans.map_or(cert.next, |order| order.clean_at);
+    if waits_until > now || !(cert.is_busy() || cert.asks(now)) {
+        return Ok(None);
+    }
+    let cleans = cleans.is_some();
+    let found = Account::find(view, &cert.account).await?;
+    let task = match found {
+        _ if cleans => clean(&cert, view).await?,
+        None => missing("account", &cert.account),
+        Some(account) => match account.access()? {
+            Some(access) => with_account(name, &cert, access, view).await?,
+            None => {
+                lanes.push(account::row(&cert.account));
+                let (authority, asked) = account.registration()?;
+                let account = cert.account.clone();
+                Task::Register { account, authority, asked: Box::new(asked) }
+            }
+        },
+    };
+    let cert = name.clone();
+    Ok(Some(Errand { cert, task, lanes }))
+}
+
+async fn clean(cert: &Cert, view: &mut View<'_>) -> Result<Task, Fault> {
+    let Some(order) = cert.order.clone() else {
+        return Err(Fault::Internal("nothing to clean"));
+    };
+    let provider = match &order.dns {
+        Some(dns) => Provider::find(view, dns).await?,
+        None => None,
+    };
+    Ok(Task::Clean { provider, order })
+}
+
+async fn with_account(
+    name: &Name,
+    cert: &Cert,
+    access: Access,
+    view: &mut View<'_>,
+) -> Result<Task, Fault> {
+    let current = cert::pair_row(name, cert.current);
+    let Some(order) = cert.order.clone() else {
+        let pair: Option<Pair> = view.get(&current).await?;
+        let chain = pair.map(|pair| pair.chain);
+        return Ok(match (cert.wanted, chain) {
+            (false, Some(chain)) => Task::Ask { access, version: cert.current, chain },
+            (_, replaces) => Task::Order {
+                access,
+                names: cert.names.clone(),
+                key_type: cert.key_type,
+                profile: cert.profile.clone(),
+                replaces,
+            },
+        });
+    };
+    Ok(match order.stage {
+        Stage::Answer => Task::Answer { access, order },
+        Stage::Validate => Task::Validate { access, order },
+        Stage::Clean => Task::Clean { provider: None, order },
+        Stage::Publish => match &order.dns {
+            Some(dns) => match Provider::find(view, dns).await? {
+                Some(provider) => Task::Publish { provider, order },
+                None => missing("dns", dns),
+            },
+            None => Task::Impossible(Trouble::refused("no dns is set", "set dns of the certificate").of_order()),
+        },
+        Stage::Finish => {
+            let pending: Option<Pending> = view.get(&cert::pending_row(name)).await?;
+            match pending {
+                Some(pending) => {
+                    let names = cert.names.clone();
+                    Task::Finish { access, order, pending, names }
+                }
+                None => Task::Impossible(
+                    Trouble::passing("the order's key is gone", "nothing: a new order is made").of_order(),
+                ),
+            }
+        }
+    })
+}
+
+/// When to ask for a window again, if the authority did not say.
+pub(super) fn ask_again(said: Option<Duration>) -> Duration {
+    said.unwrap_or(ASK_AGAIN)
+}
+
+/// Whether records are to be written before the authority looks.
+pub(super) fn after_answers(kind: ChallengeKind, answers: &[Answer]) -> Stage {
+    match (kind, answers.is_empty()) {
+        (ChallengeKind::Dns, false) => Stage::Publish,
+        _ => Stage::Validate,
+    }
+}
