@@ -4,7 +4,7 @@
 #
 #   tests/run.sh
 #
-# Needs Rust, a C and a C++ compiler, OpenSSH's client and server, libnss-wrapper, nginx, HAProxy, Python 3.9 to 3.12 with venv, openssl, and at the first
+# Needs Rust, a C and a C++ compiler, OpenSSH's client and server, libnss-wrapper, pebble, bind9, nginx, HAProxy, Python 3.9 to 3.12 with venv, openssl, and at the first
 # run crates.io and PyPI. VAULTD_SKIP_COMPAT=1 leaves out what needs them, and says so. The clients in Go and JavaScript
 # are run where Go 1.25 and npm are installed; what was left out is counted. The last line sums up; exit
 # code 0 if nothing failed.

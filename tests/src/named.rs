@@ -54,10 +54,17 @@ impl Named {
             });
             if up == Some(true) {
                 let address = format!("127.0.0.1:{port}");
-                return Named { address, _dir: dir, process };
+                return Named {
+                    address,
+                    _dir: dir,
+                    process,
+                };
             }
         }
-        panic!("named does not start: {}", fs::read_to_string(path("err")).unwrap());
+        panic!(
+            "named does not start: {}",
+            fs::read_to_string(path("err")).unwrap()
+        );
     }
 
     pub fn log(&self) -> String {

@@ -99,16 +99,30 @@ impl Pebble {
                 };
             }
         }
-        panic!("pebble does not start: {}", fs::read_to_string(dir.path().join("err")).unwrap());
+        panic!(
+            "pebble does not start: {}",
+            fs::read_to_string(dir.path().join("err")).unwrap()
+        );
     }
 
     fn try_start(habits: &Habits, dir: &TempDir, _: &str) -> Option<(Process, Process, [u16; 3])> {
         let [acme, management, records, dns] = [0; 4].map(|_| free_port());
         let path = |name: &str| dir.path().join(name);
         let mut command = Command::new("pebble-challtestsrv");
-        command.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
+        command.args([
+            "-http01",
+            "",
+            "-https01",
+            "",
+            "-tlsalpn01",
+            "",
+            "-defaultIPv6",
+            "",
+        ]);
         command.arg("-dns01").arg(format!("127.0.0.1:{dns}"));
-        command.arg("-management").arg(format!("127.0.0.1:{records}"));
+        command
+            .arg("-management")
+            .arg(format!("127.0.0.1:{records}"));
         let mut names = Process::spawn(command, dir.path());
         if answers(records, &mut names) != Some(true) {
             return None;
@@ -166,7 +180,10 @@ impl Pebble {
 
     /// `Valid` or `Revoked`.
     pub fn status(&self, serial: &str) -> String {
-        let text = self.ask(&format!("cert-status-by-serial/{}", serial.replace(':', "")));
+        let text = self.ask(&format!(
+            "cert-status-by-serial/{}",
+            serial.replace(':', "")
+        ));
         let status: Value = serde_json::from_str(&text).unwrap();
         status["Status"].as_str().unwrap().to_owned()
     }
@@ -175,7 +192,10 @@ impl Pebble {
     pub fn dns(&self, deed: &str, what: &Value) {
         let body = what.to_string();
         let mut tcp = TcpStream::connect(("127.0.0.1", self.records_port)).unwrap();
-        let head = format!("POST /{deed} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let head = format!(
+            "POST /{deed} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         tcp.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         tcp.read_to_string(&mut answer).unwrap();

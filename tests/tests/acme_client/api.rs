@@ -9,38 +9,72 @@ use crate::site::Site;
 fn bad_input_is_refused_with_what_to_do() {
     let site = Site::new();
     let cert = |change: Value| {
-        let mut body = json!({"account": "test", "names": ["a.example.test"], "challenge": "http-01"});
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let mut body =
+            json!({"account": "test", "names": ["a.example.test"], "challenge": "http-01"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         body
     };
     for (change, said) in [
         (json!({"names": []}), "1 to 100 different names"),
-        (json!({"names": ["a.example.test", "A.example.test"]}), "different"),
+        (
+            json!({"names": ["a.example.test", "A.example.test"]}),
+            "different",
+        ),
         (json!({"names": ["localhost"]}), "expected DNS names"),
         (json!({"names": ["büro.example"]}), "xn--"),
-        (json!({"names": ["a.example\u{0}.test"]}), "expected DNS names"),
+        (
+            json!({"names": ["a.example\u{0}.test"]}),
+            "expected DNS names",
+        ),
         (json!({"names": ["*.example.test"]}), "dns-01 only"),
         (json!({"challenge": "email"}), "use http-01"),
         (json!({"challenge": "dns-01"}), "set dns"),
-        (json!({"challenge": "dns-01", "dns": "nowhere"}), "write dns/NAME first"),
+        (
+            json!({"challenge": "dns-01", "dns": "nowhere"}),
+            "write dns/NAME first",
+        ),
         (json!({"account": "nobody"}), "write account/NAME first"),
         (json!({"key_type": "rsa-1024"}), "rsa-2048"),
-        (json!({"profile": "a b"}), "directory names" ),
+        (json!({"profile": "a b"}), "directory names"),
         (json!({"max_versions": 0}), "1 to 50"),
     ] {
         let refused = site.refused("certs/a", cert(change.clone()));
-        let said = if said == "directory names" { "authority's directory" } else { said };
+        let said = if said == "directory names" {
+            "authority's directory"
+        } else {
+            said
+        };
         assert!(refused.contains(said), "{change}: {refused}");
     }
     let many: Vec<String> = (0..101).map(|at| format!("n{at}.example.test")).collect();
-    assert!(site.refused("certs/a", cert(json!({"names": many}))).contains("1 to 100"));
+    assert!(
+        site.refused("certs/a", cert(json!({"names": many})))
+            .contains("1 to 100")
+    );
     for (body, said) in [
         (json!({"terms_agreed": true}), "missing directory"),
-        (json!({"directory": "https://ca.example/dir"}), "terms_agreed"),
-        (json!({"directory": "http://ca.example/dir", "terms_agreed": true}), "https"),
-        (json!({"directory": "letsencrypt", "terms_agreed": true, "contact": "me"}), "mail"),
-        (json!({"directory": "letsencrypt", "terms_agreed": true, "ca_cert": "x"}), "ca_cert"),
-        (json!({"directory": "letsencrypt", "terms_agreed": true, "eab_kid": "a", "eab_hmac_key": "!"}), "base64url"),
+        (
+            json!({"directory": "https://ca.example/dir"}),
+            "terms_agreed",
+        ),
+        (
+            json!({"directory": "http://ca.example/dir", "terms_agreed": true}),
+            "https",
+        ),
+        (
+            json!({"directory": "letsencrypt", "terms_agreed": true, "contact": "me"}),
+            "mail",
+        ),
+        (
+            json!({"directory": "letsencrypt", "terms_agreed": true, "ca_cert": "x"}),
+            "ca_cert",
+        ),
+        (
+            json!({"directory": "letsencrypt", "terms_agreed": true, "eab_kid": "a", "eab_hmac_key": "!"}),
+            "base64url",
+        ),
     ] {
         let refused = site.refused("account/new", body.clone());
         assert!(refused.contains(said), "{body}: {refused}");
@@ -48,17 +82,33 @@ fn bad_input_is_refused_with_what_to_do() {
     for (body, said) in [
         (json!({"type": "route53"}), "rfc2136 or hook"),
         (json!({"type": "hook"}), "missing hook"),
-        (json!({"type": "rfc2136", "server": "127.0.0.1"}), "key_name"),
-        (json!({"type": "rfc2136", "server": "a b", "key_name": "k", "key_secret": "AAAA"}), "HOST"),
-        (json!({"type": "rfc2136", "server": "a", "key_name": "k", "key_secret": "!"}), "key_secret"),
-        (json!({"type": "rfc2136", "server": "a", "key_name": "k", "key_secret": "AAAA", "key_algorithm": "hmac-md5"}), "hmac-sha256"),
+        (
+            json!({"type": "rfc2136", "server": "127.0.0.1"}),
+            "key_name",
+        ),
+        (
+            json!({"type": "rfc2136", "server": "a b", "key_name": "k", "key_secret": "AAAA"}),
+            "HOST",
+        ),
+        (
+            json!({"type": "rfc2136", "server": "a", "key_name": "k", "key_secret": "!"}),
+            "key_secret",
+        ),
+        (
+            json!({"type": "rfc2136", "server": "a", "key_name": "k", "key_secret": "AAAA", "key_algorithm": "hmac-md5"}),
+            "hmac-sha256",
+        ),
     ] {
         let refused = site.refused("dns/new", body.clone());
         assert!(refused.contains(said), "{body}: {refused}");
     }
     assert!(site.refused("certs/-a", cert(json!({}))).contains("name"));
-    site.vault.root("GET", "acme/certs/none", Value::Null).expect(404);
-    site.vault.root("GET", "acme/keypair/none", Value::Null).expect(404);
+    site.vault
+        .root("GET", "acme/certs/none", Value::Null)
+        .expect(404);
+    site.vault
+        .root("GET", "acme/keypair/none", Value::Null)
+        .expect(404);
 }
 
 #[test]
@@ -72,11 +122,20 @@ fn who_sees_how_it_stands_need_not_see_the_key() {
         .root("POST", "sys/policies/acl/watch", json!({ "policy": rules }))
         .expect(204);
     let body = json!({"policies": ["watch"]});
-    let token = site.vault.root("POST", "auth/token/create", body).expect(200);
-    let token = token.body["auth"]["client_token"].as_str().unwrap().to_owned();
+    let token = site
+        .vault
+        .root("POST", "auth/token/create", body)
+        .expect(200);
+    let token = token.body["auth"]["client_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let get = |path: &str| site.vault.call("GET", path, Some(&token), None);
     let seen = get("acme/certs/web").expect(200);
-    let listed = site.vault.call("LIST", "acme/certs", Some(&token), None).expect(200);
+    let listed = site
+        .vault
+        .call("LIST", "acme/certs", Some(&token), None)
+        .expect(200);
     assert_eq!(listed.data()["key_info"]["web"]["state"], "valid");
     assert!(!format!("{}{}", seen.text, listed.text).contains("PRIVATE KEY"));
     assert_eq!(get("acme/keypair/web").status, 403);
@@ -91,21 +150,32 @@ fn what_is_used_cannot_be_deleted() {
     site.write("certs/a", body);
     site.ready("a", 1);
     for path in ["account/test", "dns/hook"] {
-        let answer = site.vault.root("DELETE", &format!("acme/{path}"), Value::Null);
+        let answer = site
+            .vault
+            .root("DELETE", &format!("acme/{path}"), Value::Null);
         assert_eq!(answer.status, 400, "{path}: {}", answer.text);
     }
     for path in ["certs/a", "account/test", "dns/hook"] {
-        let answer = site.vault.root("DELETE", &format!("acme/{path}"), Value::Null);
+        let answer = site
+            .vault
+            .root("DELETE", &format!("acme/{path}"), Value::Null);
         assert_eq!(answer.status, 204, "{path}: {}", answer.text);
     }
-    site.vault.root("GET", "acme/keypair/a", Value::Null).expect(404);
+    site.vault
+        .root("GET", "acme/keypair/a", Value::Null)
+        .expect(404);
 }
 
 #[test]
 fn every_step_is_in_the_audit_log_and_told() {
     let site = Site::new();
-    let start = site.vault.root("GET", "sys/events/subscribe/acme", Value::Null);
-    let cursor = start.expect(200).data()["cursor"].as_str().unwrap().to_owned();
+    let start = site
+        .vault
+        .root("GET", "sys/events/subscribe/acme", Value::Null);
+    let cursor = start.expect(200).data()["cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     site.cert("web", &["www.example.test"], "http-01");
     site.ready("web", 1);
     site.read("keypair/web");
@@ -115,7 +185,12 @@ fn every_step_is_in_the_audit_log_and_told() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|event| (event["path"].as_str().unwrap(), event["operation"].as_str().unwrap()))
+        .map(|event| {
+            (
+                event["path"].as_str().unwrap(),
+                event["operation"].as_str().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("certs/web", "written"),
@@ -134,7 +209,8 @@ fn every_step_is_in_the_audit_log_and_told() {
     for step in ["register", "order", "answer", "validate", "finish"] {
         for kind in ["request", "response"] {
             let path = format!("acme/certs/web/{step}");
-            let has = |line: &&Value| line["type"] == kind && line["request"]["path"] == path.as_str();
+            let has =
+                |line: &&Value| line["type"] == kind && line["request"]["path"] == path.as_str();
             assert!(audit.iter().filter(has).count() > 0, "{kind} {step}");
         }
     }
@@ -152,10 +228,15 @@ fn ends_and_failures_are_in_the_metrics() {
     let body = json!({"account": "gone", "names": ["a.example.test"], "challenge": "http-01"});
     site.write("certs/a", body);
     site.until("a", |cert| !cert["failure"].is_null());
-    let metrics = site.vault.root("GET", "sys/metrics?format=prometheus", Value::Null);
+    let metrics = site
+        .vault
+        .root("GET", "sys/metrics?format=prometheus", Value::Null);
     let text = metrics.expect(200).text.clone();
     for line in [
-        format!("vaultd_certificate_not_after_seconds{{mount=\"acme/\",name=\"web\"}} {}", ends.as_second()),
+        format!(
+            "vaultd_certificate_not_after_seconds{{mount=\"acme/\",name=\"web\"}} {}",
+            ends.as_second()
+        ),
         "vaultd_certificate_last_error{mount=\"acme/\",name=\"web\"} 0".to_owned(),
         "vaultd_certificate_last_error{mount=\"acme/\",name=\"a\"} 1".to_owned(),
     ] {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use serde_json::json;
-use vault_tests::named::{KEY, Named, ZONE};
 use vault_tests::Request;
+use vault_tests::named::{KEY, Named, ZONE};
 
 use crate::site::Site;
 
@@ -33,10 +33,13 @@ fn the_plain_listener_knows_tokens_only() {
         "/.well-known/acme-challenge/../../v1/sys/health",
         "/.well-known/acme-challenge/%2e%2e",
     ] {
-        let answer = site.plain(&format!("GET {path} HTTP/1.1\r\nHost: a.example.test\r\n\r\n"));
+        let answer = site.plain(&format!(
+            "GET {path} HTTP/1.1\r\nHost: a.example.test\r\n\r\n"
+        ));
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
-    let post = "POST /.well-known/acme-challenge/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    let post =
+        "POST /.well-known/acme-challenge/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
     assert!(site.plain(post).starts_with("HTTP/1.1 404"));
     site.vault.root("PUT", "sys/seal", json!({})).expect(204);
     let get = "GET /.well-known/acme-challenge/x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -50,7 +53,9 @@ fn tls_alpn_01() {
     site.ready("web", 1);
     site.proved("web");
     // The API is served as before, and nobody else gets the proof.
-    site.vault.send(&Request::new("GET", "sys/health")).expect(200);
+    site.vault
+        .send(&Request::new("GET", "sys/health"))
+        .expect(200);
 }
 
 #[test]
@@ -62,7 +67,12 @@ fn dns_01_by_a_program_of_the_config() {
     site.write("certs/wild", body);
     site.ready("wild", 1);
     let pair = site.proved("wild");
-    assert!(pair["names"].as_array().unwrap().contains(&json!("*.example.test")));
+    assert!(
+        pair["names"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("*.example.test"))
+    );
     // Two values at one name, and both are taken away.
     let log = fs::read_to_string(site.hook.with_extension("log")).unwrap();
     let of = |word: &str| log.lines().filter(|line| line.starts_with(word)).count();
@@ -77,8 +87,16 @@ fn a_program_that_the_config_does_not_name_is_not_started() {
     let body = json!({"account": "test", "names": ["a.example.test"], "challenge": "dns-01", "dns": "other"});
     site.write("certs/a", body);
     let failed = site.until("a", |cert| !cert["failure"].is_null());
-    assert_eq!(failed["failure"]["cause"], "the server's config has no such hook");
-    assert!(failed["failure"]["what_to_do"].as_str().unwrap().contains("[acme.hooks]"));
+    assert_eq!(
+        failed["failure"]["cause"],
+        "the server's config has no such hook"
+    );
+    assert!(
+        failed["failure"]["what_to_do"]
+            .as_str()
+            .unwrap()
+            .contains("[acme.hooks]")
+    );
 }
 
 fn rfc2136(algorithm: &str) {
@@ -103,12 +121,20 @@ fn rfc2136(algorithm: &str) {
     assert!(log.matches("deleting an RR at").count() >= 3, "{log}");
 
     // A wrong key: nothing is written, and it says what to do.
-    site.write("dns/bind", json!({"key_secret": "d3JvbmcgYnV0IGxvbmcgZW5vdWdoIGtleQ=="}));
+    site.write(
+        "dns/bind",
+        json!({"key_secret": "d3JvbmcgYnV0IGxvbmcgZW5vdWdoIGtleQ=="}),
+    );
     site.write("certs/wild/renew", json!({}));
     let failed = site.until("wild", |cert| !cert["failure"].is_null());
     let cause = failed["failure"]["cause"].as_str().unwrap();
     assert!(cause.contains("NOTAUTH"), "{cause}");
-    assert!(failed["failure"]["what_to_do"].as_str().unwrap().contains("key_secret"));
+    assert!(
+        failed["failure"]["what_to_do"]
+            .as_str()
+            .unwrap()
+            .contains("key_secret")
+    );
     assert_eq!(failed["current_version"], 1);
     site.proved("wild");
     site.write("dns/bind", json!({"key_secret": key_secret}));
@@ -136,5 +162,8 @@ fn hooks_are_absolute_paths() {
     let mut command = std::process::Command::new(vault_tests::program("vaultd"));
     let (code, _, err) =
         vault_tests::process::finish(command.arg("check-config").arg("--config").arg(&file));
-    assert!(code != 0 && err.contains("acme.hooks: expected absolute paths"), "{err}");
+    assert!(
+        code != 0 && err.contains("acme.hooks: expected absolute paths"),
+        "{err}"
+    );
 }

@@ -29,7 +29,11 @@ fn an_authority_in_a_bad_mood() {
             std::thread::sleep(Duration::from_millis(300));
             (cert["state"] == "valid" && cert["step"].is_null()).then_some(())
         });
-        assert!(done.is_some(), "{name}: {:#}", site.read(&format!("certs/{name}")));
+        assert!(
+            done.is_some(),
+            "{name}: {:#}",
+            site.read(&format!("certs/{name}"))
+        );
         site.proved(name);
     }
 }
@@ -42,7 +46,13 @@ fn renewed_before_the_end_without_being_asked() {
     let second = site.until("web", |cert| cert["current_version"] == 2);
     assert_ne!(first["serial_number"], second["serial_number"]);
     let before_its_end = |cert: &Value| {
-        let time = |field: &str| cert[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let time = |field: &str| {
+            cert[field]
+                .as_str()
+                .unwrap()
+                .parse::<jiff::Timestamp>()
+                .unwrap()
+        };
         time("not_before") < time("not_after")
     };
     assert!(before_its_end(&second));
@@ -83,7 +93,11 @@ fn killed_at_every_step() {
     assert_eq!(site.read("account/test")["account_url"], account);
     // A kill while an order is being made may leave one that nobody knows of; no more.
     let orders = site.pebble.orders();
-    assert!((7..=9).contains(&orders), "{orders} orders\n{}", site.pebble.log());
+    assert!(
+        (7..=9).contains(&orders),
+        "{orders} orders\n{}",
+        site.pebble.log()
+    );
     site.proved("k");
 }
 
@@ -120,7 +134,10 @@ fn what_was_revoked_is_replaced() {
     let second = site.ready("web", 2);
     assert_ne!(second["serial_number"], first["serial_number"]);
     let history = site.read("certs/web/history");
-    assert!(history["versions"][1]["revoked_time"].is_string(), "{history:#}");
+    assert!(
+        history["versions"][1]["revoked_time"].is_string(),
+        "{history:#}"
+    );
     let (one, two) = (site.read("keypair/web?version=1"), site.read("keypair/web"));
     assert_ne!(one["private_key"], two["private_key"]);
 }
@@ -149,7 +166,10 @@ fn accounts_that_are_bound_to_others() {
     assert!(what.contains("eab_kid"), "{failed:#}");
     let refused = site.refused("account/test", json!({"eab_kid": "kid-1"}));
     assert!(refused.contains("belong together"));
-    site.write("account/test", json!({"eab_kid": "kid-1", "eab_hmac_key": key}));
+    site.write(
+        "account/test",
+        json!({"eab_kid": "kid-1", "eab_hmac_key": key}),
+    );
     assert!(!site.read("account/test").to_string().contains(key));
     site.write("certs/web/renew", json!({}));
     site.ready("web", 1);
@@ -169,15 +189,22 @@ fn a_failed_renewal_leaves_what_is_there() {
     let failed = site.until("web", |cert| !cert["failure"].is_null());
     let failure = &failed["failure"];
     let cause = failure["cause"].as_str().unwrap();
-    assert!(cause.starts_with("bad.example.test: ") && cause.contains("connection"), "{failed:#}");
+    assert!(
+        cause.starts_with("bad.example.test: ") && cause.contains("connection"),
+        "{failed:#}"
+    );
     assert!(failure["what_to_do"].as_str().unwrap().contains("port 80"));
-    assert_eq!((&failed["state"], &failed["current_version"]), (&json!("failing"), &json!(1)));
+    assert_eq!(
+        (&failed["state"], &failed["current_version"]),
+        (&json!("failing"), &json!(1))
+    );
     // Not again at once: authorities count.
     let next: jiff::Timestamp = failed["next_attempt"].as_str().unwrap().parse().unwrap();
     let at: jiff::Timestamp = failure["time"].as_str().unwrap().parse().unwrap();
     assert!(next.duration_since(at).as_secs() >= 200, "{failed:#}");
     site.proved("web");
-    site.pebble.dns("clear-a", &json!({"host": "bad.example.test"}));
+    site.pebble
+        .dns("clear-a", &json!({"host": "bad.example.test"}));
     site.write("certs/web/renew", json!({}));
     assert!(site.ready("web", 2)["failure"].is_null());
 }

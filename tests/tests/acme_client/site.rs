@@ -27,10 +27,12 @@ impl Site {
     pub fn with(adjust: impl FnOnce(&mut Habits)) -> Site {
         let http = free_port();
         let hook = tempfile::tempdir().unwrap().keep().join("hook");
-        let toml = format!(
-            "[acme]\nhttp_listen = \"127.0.0.1:{http}\"\n[acme.hooks]\ntest = {hook:?}\n"
-        );
-        let vault = Vault::ready_with(Options { toml, ..Options::default() });
+        let toml =
+            format!("[acme]\nhttp_listen = \"127.0.0.1:{http}\"\n[acme.hooks]\ntest = {hook:?}\n");
+        let vault = Vault::ready_with(Options {
+            toml,
+            ..Options::default()
+        });
         let tls = vault.endpoint.address.rsplit_once(':').unwrap().1;
         let mut habits = Habits::at(http, tls.parse().unwrap());
         adjust(&mut habits);
@@ -38,7 +40,12 @@ impl Site {
         write_hook(&hook, pebble.records_port);
         let mount = json!({"type": "acme"});
         vault.root("POST", "sys/mounts/acme", mount).expect(204);
-        let site = Site { vault, pebble, hook, http };
+        let site = Site {
+            vault,
+            pebble,
+            hook,
+            http,
+        };
         site.write("account/test", site.account());
         site
     }
@@ -96,7 +103,11 @@ impl Site {
             is_so(&last).then(|| last.clone())
         });
         found.unwrap_or_else(|| {
-            panic!("{name} stays so: {last:#}\n{}\n{}", self.vault.log(), self.pebble.log())
+            panic!(
+                "{name} stays so: {last:#}\n{}\n{}",
+                self.vault.log(),
+                self.pebble.log()
+            )
         })
     }
 

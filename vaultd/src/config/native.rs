@@ -11,7 +11,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    AcmeConfig, AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal, seconds,
+    AcmeConfig, AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal,
+    seconds,
 };
 use crate::core::issue::SystemTtl;
 use crate::http::tls::{ClientCert, Rules};
@@ -152,7 +153,13 @@ pub fn parse(text: &str) -> Result<Config> {
             .transpose()?
             .flatten(),
         acme: AcmeConfig {
-            http_listen: file.acme.http_listen.as_deref().map(address).transpose().context("acme.http_listen")?,
+            http_listen: file
+                .acme
+                .http_listen
+                .as_deref()
+                .map(address)
+                .transpose()
+                .context("acme.http_listen")?,
             hooks: file.acme.hooks,
         },
         log_level: file.log.level.unwrap_or(default.log_level),

@@ -1,6 +1,6 @@
 //! `sys/events/subscribe/kv`: changes of secrets, behind a cursor, in the order of their commits;
-//! `.../sshkeys`: the steps of rotations of SSH keys, and changed keys of hosts; `.../token`: leaked
-//! tokens that were handed in.
+//! `.../sshkeys`: the steps of rotations of SSH keys, and changed keys of hosts; `.../acme`: certificates
+//! that were obtained, or could not be; `.../token`: leaked tokens that were handed in.
 //!
 //! Promises: whoever goes on from the cursor of the last answer gets each change that it may read
 //! exactly once, or is told that the cursor is too old; a change is told only if the token may read
@@ -40,6 +40,7 @@ const TOO_OLD: &str = "the cursor is too old, or from before the last unsealing:
 pub enum Topic {
     Kv,
     SshKeys,
+    Acme,
     /// For who may subscribe at all: all of them.
     Token,
 }
@@ -68,7 +69,7 @@ pub async fn poll(
         let told: Vec<Value> = changes
             .into_iter()
             .filter_map(|(number, change)| match topic {
-                Topic::Kv | Topic::SshKeys => show(
+                Topic::Kv | Topic::SshKeys | Topic::Acme => show(
                     vault,
                     &mounts,
                     &caller.acl,
@@ -116,7 +117,12 @@ fn show(
     }
     // A mount that is gone tells nothing any more but that.
     let mount = mounts.by_number(change.mount)?;
-    if (mount.kind == Kind::SshKeys) != (topic == Topic::SshKeys) {
+    let tells_of = match mount.kind {
+        Kind::SshKeys => Topic::SshKeys,
+        Kind::Acme => Topic::Acme,
+        _ => Topic::Kv,
+    };
+    if tells_of != topic {
         return None;
     }
     let whole = format!("{}{}", mount.path, change.path);

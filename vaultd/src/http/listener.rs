@@ -16,10 +16,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
-use rustls::server::Acceptor;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -88,10 +88,7 @@ impl Listener {
                 address: peer.ip().to_canonical(),
                 chain: None,
             };
-            let tls = self
-                .tls
-                .as_ref()
-                .map(|tls| tls.load_full());
+            let tls = self.tls.as_ref().map(|tls| tls.load_full());
             let shutdown = shutdown.clone();
             tokio::spawn(async move {
                 connection(stream, peer, tls, core, shutdown).await;
@@ -134,7 +131,9 @@ async fn handshake(
     tls: Arc<rustls::ServerConfig>,
     core: &Core,
 ) -> Option<TlsStream<TcpStream>> {
-    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
+        .await
+        .ok()?;
     if proof::is_wanted(&start.client_hello()) {
         Box::pin(proof::shake_hands(start, core)).await;
         return None;

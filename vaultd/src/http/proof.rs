@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::server::ClientHello;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -22,6 +23,7 @@ use tokio_rustls::StartHandshake;
 use super::listener::{Shutdown, stopped};
 use crate::core::Core;
 use crate::core::proof;
+use crate::engine::acme::Handshake;
 
 const PATH: &str = "/.well-known/acme-challenge/";
 const PROTOCOL: &[u8] = b"acme-tls/1";
@@ -115,20 +117,27 @@ where
         Some(host) => proof::handshake(core, &host).await.ok().flatten(),
         None => None,
     };
-    let config = found.and_then(|shown| {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .ok()?
-            .with_no_client_auth()
-            .with_single_cert(vec![shown.certificate], shown.key.into())
-            .ok()?;
-        config.alpn_protocols = vec![PROTOCOL.to_vec()];
-        Some(Arc::new(config))
-    });
+    let config = found.and_then(config);
     if let Some(config) = config
         && let Ok(mut stream) = start.into_stream(config).await
     {
         let _ = stream.shutdown().await;
     }
+}
+
+/// Not by `with_single_cert`: it refuses the critical extension that this is all about.
+fn config(shown: Handshake) -> Option<Arc<rustls::ServerConfig>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = provider
+        .key_provider
+        .load_private_key(shown.key.into())
+        .ok()?;
+    let own = CertifiedKey::new(vec![shown.certificate], key);
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    Some(Arc::new(config))
 }

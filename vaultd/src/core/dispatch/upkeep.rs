@@ -145,6 +145,7 @@ pub async fn endings(
             let issuers = pki::endings(&mut view).await?;
             Ok((issuers, pki::counts(now, &mut view).await?))
         }
+        Kind::Acme => Ok((acme::endings(&mut view).await?, Vec::new())),
         _ => Ok(Default::default()),
     }
 }

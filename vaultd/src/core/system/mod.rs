@@ -68,6 +68,7 @@ pub async fn prepare(
         Call::SshKeysEvents => events::poll(core, vault, ctx, Topic::SshKeys)
             .await
             .map(Some),
+        Call::AcmeEvents => events::poll(core, vault, ctx, Topic::Acme).await.map(Some),
         Call::TokenEvents => events::poll(core, vault, ctx, Topic::Token).await.map(Some),
         _ => Ok(None),
     }
@@ -184,6 +185,7 @@ pub async fn run(
         | Call::Search
         | Call::Events
         | Call::SshKeysEvents
+        | Call::AcmeEvents
         | Call::TokenEvents => Err(Fault::Internal("nothing was prepared")),
         Call::BundleEpoch => bundle::tell_epoch(vault, ctx, tx).await,
         Call::BundleRevoke => bundle::revoke(tx).await,

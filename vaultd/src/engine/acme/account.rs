@@ -125,7 +125,9 @@ fn contact(given: Vec<String>) -> Result<Vec<String>, Fault> {
     };
     match given.len() <= 10 && given.iter().all(fits) {
         true => Ok(given.into_iter().map(whole).collect()),
-        false => Err(Fault::invalid("contact: expected mail addresses, at most ten")),
+        false => Err(Fault::invalid(
+            "contact: expected mail addresses, at most ten",
+        )),
     }
 }
 
@@ -133,9 +135,13 @@ fn mac_key(text: &str) -> Result<Secret, Fault> {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let bare = text.trim().trim_end_matches('=');
-    let key = URL_SAFE_NO_PAD.decode(bare).ok().filter(|key| !key.is_empty());
-    key.map(Secret::new)
-        .ok_or_else(|| Fault::invalid("eab_hmac_key: expected base64url, as the authority gives it out"))
+    let key = URL_SAFE_NO_PAD
+        .decode(bare)
+        .ok()
+        .filter(|key| !key.is_empty());
+    key.map(Secret::new).ok_or_else(|| {
+        Fault::invalid("eab_hmac_key: expected base64url, as the authority gives it out")
+    })
 }
 
 pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -242,7 +248,9 @@ pub(super) async fn rotate(
 ) -> Result<Reply, Fault> {
     let (name, mut account) = named(ctx, view).await?;
     if account.id.as_ref() != Some(&registered.id) {
-        return Err(Fault::invalid("the account was written meanwhile: rotate it again"));
+        return Err(Fault::invalid(
+            "the account was written meanwhile: rotate it again",
+        ));
     }
     account.keep(registered);
     account.store(view, &name).await?;

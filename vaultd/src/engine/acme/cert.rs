@@ -74,7 +74,9 @@ impl ChallengeKind {
             "http-01" => Ok(ChallengeKind::Http),
             "tls-alpn-01" => Ok(ChallengeKind::TlsAlpn),
             "dns-01" => Ok(ChallengeKind::Dns),
-            _ => Err(Fault::invalid("challenge: use http-01, tls-alpn-01 or dns-01")),
+            _ => Err(Fault::invalid(
+                "challenge: use http-01, tls-alpn-01 or dns-01",
+            )),
         }
     }
 }
@@ -349,12 +351,19 @@ impl Cert {
 
     /// Tries again at once, unless the authority's limit forbids it.
     pub(super) fn try_now(&mut self, now: Timestamp) {
-        let limit = self.failure.as_ref().and_then(|failed| failed.limited_until);
+        let limit = self
+            .failure
+            .as_ref()
+            .and_then(|failed| failed.limited_until);
         self.next = limit.map_or(now, |until| until.max(now));
     }
 
     /// Takes back what was shown to the authority; records of DNS need an errand of their own.
-    pub(super) async fn end_order(&mut self, view: &mut View<'_>, name: &Name) -> Result<(), Fault> {
+    pub(super) async fn end_order(
+        &mut self,
+        view: &mut View<'_>,
+        name: &Name,
+    ) -> Result<(), Fault> {
         let Some(order) = &mut self.order else {
             return Ok(());
         };

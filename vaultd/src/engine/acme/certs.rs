@@ -45,11 +45,16 @@ pub(super) async fn history(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
     let versions: Vec<Value> = versions
         .map(|(number, version)| show::version(*number, version).into())
         .collect();
-    Ok(Reply::json(json!({ "current_version": cert.current, "versions": versions })))
+    Ok(Reply::json(
+        json!({ "current_version": cert.current, "versions": versions }),
+    ))
 }
 
 fn names(given: &[String]) -> Result<Vec<Host>, Fault> {
-    let names: Vec<Host> = given.iter().map(|name| Host::parse(name)).collect::<Result<_, _>>()?;
+    let names: Vec<Host> = given
+        .iter()
+        .map(|name| Host::parse(name))
+        .collect::<Result<_, _>>()?;
     let distinct: BTreeSet<&Host> = names.iter().collect();
     if names.is_empty() || names.len() > NAMES_MAX || distinct.len() != names.len() {
         return Err(Fault::invalid("names: expected 1 to 100 different names"));
@@ -126,22 +131,34 @@ fn set(cert: &mut Cert, ctx: &Ctx<'_>) -> Result<(), Fault> {
     if let Some(text) = body.string("challenge")? {
         cert.challenge = ChallengeKind::parse(&text)?;
     }
-    let dns = optional(body.string("dns")?, cert.dns.as_ref().map(|name| name.as_str().to_owned()));
+    let dns = optional(
+        body.string("dns")?,
+        cert.dns.as_ref().map(|name| name.as_str().to_owned()),
+    );
     cert.dns = dns.as_deref().map(Name::parse).transpose()?;
     if let Some(text) = body.string("key_type")? {
         cert.key_type = KeyType::parse(&text)?;
     }
     cert.profile = optional(body.string("profile")?, cert.profile.take());
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if cert.profile.as_ref().is_some_and(|text| text.len() > 64 || !text.bytes().all(fits)) {
-        return Err(Fault::invalid("profile: expected a name from the authority's directory"));
+    if cert
+        .profile
+        .as_ref()
+        .is_some_and(|text| text.len() > 64 || !text.bytes().all(fits))
+    {
+        return Err(Fault::invalid(
+            "profile: expected a name from the authority's directory",
+        ));
     }
     if let Some(seconds) = body.seconds("renew_before")? {
         cert.renew_before = Some(seconds).filter(|seconds| *seconds > 0);
     }
     if let Some(count) = body.int("max_versions")? {
-        let count = usize::try_from(count).ok().filter(|count| (1..=VERSIONS_MAX).contains(count));
-        cert.max_versions = count.ok_or_else(|| Fault::invalid("max_versions: expected 1 to 50"))?;
+        let count = usize::try_from(count)
+            .ok()
+            .filter(|count| (1..=VERSIONS_MAX).contains(count));
+        cert.max_versions =
+            count.ok_or_else(|| Fault::invalid("max_versions: expected 1 to 50"))?;
     }
     Ok(())
 }
@@ -149,9 +166,14 @@ fn set(cert: &mut Cert, ctx: &Ctx<'_>) -> Result<(), Fault> {
 /// Whether it can be obtained at all, as far as that is known here.
 async fn check(cert: &Cert, view: &mut View<'_>) -> Result<(), Fault> {
     if Account::find(view, &cert.account).await?.is_none() {
-        return Err(Fault::invalid("there is no such account: write account/NAME first"));
+        return Err(Fault::invalid(
+            "there is no such account: write account/NAME first",
+        ));
     }
-    let wild = cert.names.iter().any(|name| matches!(name, Host::Wildcard(_)));
+    let wild = cert
+        .names
+        .iter()
+        .any(|name| matches!(name, Host::Wildcard(_)));
     let address = cert.names.iter().any(|name| matches!(name, Host::Ip(_)));
     match (cert.challenge, &cert.dns) {
         (ChallengeKind::Dns, None) => Err(Fault::invalid(
@@ -191,7 +213,8 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     for version in cert.versions.keys() {
         view.delete(&cert::pair_row(&name, *version)).await?;
     }
-    view.delete(&format!("{}/{}", cert::BUSY, name.as_str())).await?;
+    view.delete(&format!("{}/{}", cert::BUSY, name.as_str()))
+        .await?;
     view.delete(&cert::row(&name)).await?;
     view.announce(&cert::row(&name), "deleted", cert.last);
     Ok(match cert.order {
@@ -208,13 +231,19 @@ pub(super) fn chosen(ctx: &Ctx<'_>, cert: &Cert) -> Result<u64, Fault> {
         None | Some(0) => cert.current,
         Some(number) => u64::try_from(number).unwrap_or(0),
     };
-    match (cert.versions.contains_key(&number), cert.current, &cert.failure) {
+    match (
+        cert.versions.contains_key(&number),
+        cert.current,
+        &cert.failure,
+    ) {
         (true, _, _) => Ok(number),
         (false, 0, Some(failed)) => Err(Fault::invalid(format!(
             "there is no certificate yet: {}; what to do: {}",
             failed.cause, failed.hint
         ))),
-        (false, 0, None) => Err(Fault::invalid("there is no certificate yet: it is being obtained")),
+        (false, 0, None) => Err(Fault::invalid(
+            "there is no certificate yet: it is being obtained",
+        )),
         (false, current, _) => Err(Fault::invalid(format!(
             "version {number} is not kept any more; the current one is {current}"
         ))),
@@ -248,7 +277,10 @@ pub(super) async fn ask_revocation(
     let own = CertificateDer::from_pem_slice(pair.chain.as_bytes());
     let own = own.map_err(|_| Fault::Internal("a stored certificate"))?;
     let account = Account::find(view, &cert.account).await?;
-    let access = account.map(|account| account.access()).transpose()?.flatten();
+    let access = account
+        .map(|account| account.access())
+        .transpose()?
+        .flatten();
     let Some(access) = access else {
         return Err(Fault::invalid("the account is not registered: renew first"));
     };

@@ -46,9 +46,15 @@ impl HttpClient for Http {
                 return Err(failed(Failure::Url));
             }
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_or_else(|no| match no {}, |all| all.to_bytes());
+            let body = body
+                .collect()
+                .await
+                .map_or_else(|no| match no {}, |all| all.to_bytes());
             let request = http::Request::from_parts(parts, body);
-            let answer = outbound.forward(&trust, &url, request).await.map_err(failed)?;
+            let answer = outbound
+                .forward(&trust, &url, request)
+                .await
+                .map_err(failed)?;
             let header = answer.headers().get(http::header::RETRY_AFTER);
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Last {

@@ -143,9 +143,13 @@ fn server(text: &str) -> Result<String, Fault> {
     let is_host = (1..=253).contains(&host.len()) && host.bytes().all(fits);
     let port: Option<u16> = port.parse().ok().filter(|port| *port > 0);
     match (port, is_host) {
-        (Some(port), true) if host.contains(':') && !host.starts_with('[') => Ok(format!("[{host}]:{port}")),
+        (Some(port), true) if host.contains(':') && !host.starts_with('[') => {
+            Ok(format!("[{host}]:{port}"))
+        }
         (Some(port), true) => Ok(format!("{host}:{port}")),
-        _ => Err(Fault::invalid("server and check: expected HOST or HOST:PORT of a DNS server")),
+        _ => Err(Fault::invalid(
+            "server and check: expected HOST or HOST:PORT of a DNS server",
+        )),
     }
 }
 
@@ -154,7 +158,13 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     let old = Provider::find(view, &name).await?;
     let kind = match (&old, body.string("type")?) {
         (_, Some(kind)) => kind,
-        (Some(Provider { way: Way::Hook { .. }, .. }), None) => "hook".to_owned(),
+        (
+            Some(Provider {
+                way: Way::Hook { .. },
+                ..
+            }),
+            None,
+        ) => "hook".to_owned(),
         (Some(_), None) => "rfc2136".to_owned(),
         (None, None) => String::new(),
     };
@@ -176,7 +186,12 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
         _ => return Err(Fault::invalid("type: use rfc2136 or hook")),
     };
     let given = body.list("check")?;
-    let given = given.map(|given| given.iter().map(|one| server(one)).collect::<Result<Vec<_>, _>>());
+    let given = given.map(|given| {
+        given
+            .iter()
+            .map(|one| server(one))
+            .collect::<Result<Vec<_>, _>>()
+    });
     let check = match (given.transpose()?, check, &way) {
         (Some(given), _, _) | (None, Some(given), _) => given,
         (None, None, Way::Rfc2136(server)) => vec![server.address.clone()],
@@ -184,7 +199,9 @@ pub(super) async fn write(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, F
     };
     let wait = body.seconds("wait")?.unwrap_or(wait);
     if check.len() > SERVERS_MAX || wait > WAIT_MAX {
-        return Err(Fault::invalid("check names at most 10 servers, and wait is at most 300 seconds"));
+        return Err(Fault::invalid(
+            "check names at most 10 servers, and wait is at most 300 seconds",
+        ));
     }
     let provider = Provider { way, check, wait };
     view.put(&row(&name), &provider).await?;
@@ -233,9 +250,10 @@ fn update(ctx: &Ctx<'_>, before: Option<Server>) -> Result<Server, Fault> {
         found.key = key;
     }
     if let Some(ttl) = body.seconds("ttl")? {
-        found.ttl = u32::try_from(ttl).ok().filter(|ttl| *ttl <= 86_400).ok_or_else(|| {
-            Fault::invalid("ttl: at most a day")
-        })?;
+        found.ttl = u32::try_from(ttl)
+            .ok()
+            .filter(|ttl| *ttl <= 86_400)
+            .ok_or_else(|| Fault::invalid("ttl: at most a day"))?;
     }
     match found.address.is_empty() || found.key_name.is_empty() || found.key.len() == 0 {
         true => Err(missing()),
@@ -261,7 +279,9 @@ pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
         };
         let cleans = cert.order.as_ref().and_then(|order| order.dns.as_ref());
         if cert.dns.as_ref() == Some(&name) || cleans == Some(&name) {
-            return Err(Fault::invalid("certificates use it: give them another dns, or delete them, first"));
+            return Err(Fault::invalid(
+                "certificates use it: give them another dns, or delete them, first",
+            ));
         }
     }
     view.delete(&row(&name)).await?;

@@ -9,20 +9,25 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::account::{self, Account, Registration};
-use super::cert::{self, Answer, Cert, ChallengeKind, KeyType, Order, Pair, Pending, Stage, Version};
+use super::cert::{
+    self, Answer, Cert, ChallengeKind, KeyType, Order, Pair, Pending, Stage, Version,
+};
 use super::client::{Authority, Registered, register};
 use super::dns::{Deed, Provider};
 use super::issued;
 use super::name::{Host, Name};
 use super::schedule::Window;
 use super::session::{Access, Session, Verdict};
-use super::trouble::Trouble;
+use super::trouble::{Kind, Trouble};
 use crate::barrier::View;
 use crate::core::errand::Means;
 use crate::core::fault::Fault;
 
 /// A window is worth no more than the wait for it.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+
+/// How often an errand is begun anew whose nonces are refused. Nothing was done then.
+const NONCES: u32 = 8;
 
 /// One thing to do.
 pub struct Errand {
@@ -148,19 +153,34 @@ impl Errand {
 
     /// No transaction is open meanwhile.
     pub async fn carry_out(&self, means: &Means<'_>) -> Result<Done, Fault> {
-        if let Task::Order { names, key_type, .. } = &self.task {
+        if let Task::Order {
+            names, key_type, ..
+        } = &self.task
+        {
             let (names, key_type) = (names.clone(), *key_type);
             let random = Arc::clone(means.random);
             let make = move || issued::pending(&names, key_type, &*random);
             let made = tokio::task::spawn_blocking(make).await;
             let pending = made.map_err(|_| Fault::Internal("making a key"))??;
-            let ordered = self.task.order_anew(means).await;
+            let mut ordered = self.task.order_anew(means).await;
+            for _ in 0..NONCES {
+                if !matches!(&ordered, Err(trouble) if trouble.kind == Kind::Nonce) {
+                    break;
+                }
+                ordered = self.task.order_anew(means).await;
+            }
             return Ok(Done(match ordered {
                 Ok(url) => Outcome::Ordered(url, pending),
                 Err(trouble) => Outcome::Failed(trouble),
             }));
         }
-        let outcome = self.task.carry_out(means).await;
+        let mut outcome = self.task.carry_out(means).await;
+        for _ in 0..NONCES {
+            if !matches!(&outcome, Err(trouble) if trouble.kind == Kind::Nonce) {
+                break;
+            }
+            outcome = self.task.carry_out(means).await;
+        }
         Ok(Done(outcome.unwrap_or_else(Outcome::Failed)))
     }
 }
@@ -171,7 +191,14 @@ async fn open(access: &Access, means: &Means<'_>) -> Result<Session, Trouble> {
 
 impl Task {
     async fn order_anew(&self, means: &Means<'_>) -> Result<String, Trouble> {
-        let Task::Order { access, names, profile, replaces, .. } = self else {
+        let Task::Order {
+            access,
+            names,
+            profile,
+            replaces,
+            ..
+        } = self
+        else {
             return Err(Trouble::passing("no order", "nothing"));
         };
         let replaced = replaces.as_deref().and_then(|pem| {
@@ -186,7 +213,9 @@ impl Task {
     async fn carry_out(&self, means: &Means<'_>) -> Result<Outcome, Trouble> {
         match self {
             Task::Impossible(trouble) => Err(trouble.clone()),
-            Task::Register { authority, asked, .. } => {
+            Task::Register {
+                authority, asked, ..
+            } => {
                 let made = register(authority, asked, means.outbound).await?;
                 Ok(Outcome::Registered(made))
             }
@@ -207,7 +236,12 @@ impl Task {
                     Verdict::Pending => Ok(Outcome::Waiting),
                 }
             }
-            Task::Finish { access, order, pending, names } => {
+            Task::Finish {
+                access,
+                order,
+                pending,
+                names,
+            } => {
                 let session = open(access, means).await?;
                 let Some(chain) = session.finish(&order.url, &pending.csr).await? else {
                     return Ok(Outcome::Waiting);
@@ -219,7 +253,9 @@ impl Task {
             }
             Task::Clean { provider, order } => {
                 if let Some(provider) = provider {
-                    provider.carry_out(Deed::Remove, &order.answers, means).await?;
+                    provider
+                        .carry_out(Deed::Remove, &order.answers, means)
+                        .await?;
                 }
                 Ok(Outcome::Over)
             }
@@ -255,7 +291,10 @@ pub(super) async fn of_one(
     view: &mut View<'_>,
 ) -> Result<Option<Errand>, Fault> {
     let mut lanes = vec![cert::row(name)];
-    let cleans = cert.order.as_ref().filter(|order| order.stage == Stage::Clean);
+    let cleans = cert
+        .order
+        .as_ref()
+        .filter(|order| order.stage == Stage::Clean);
     let waits_until = cleans.map_or(cert.next, |order| order.clean_at);
     if waits_until > now || !(cert.is_busy() || cert.asks(now)) {
         return Ok(None);
@@ -271,7 +310,11 @@ pub(super) async fn of_one(
                 lanes.push(account::row(&cert.account));
                 let (authority, asked) = account.registration()?;
                 let account = cert.account.clone();
-                Task::Register { account, authority, asked: Box::new(asked) }
+                Task::Register {
+                    account,
+                    authority,
+                    asked: Box::new(asked),
+                }
             }
         },
     };
@@ -301,7 +344,11 @@ async fn with_account(
         let pair: Option<Pair> = view.get(&current).await?;
         let chain = pair.map(|pair| pair.chain);
         return Ok(match (cert.wanted, chain) {
-            (false, Some(chain)) => Task::Ask { access, version: cert.current, chain },
+            (false, Some(chain)) => Task::Ask {
+                access,
+                version: cert.current,
+                chain,
+            },
             (_, replaces) => Task::Order {
                 access,
                 names: cert.names.clone(),
@@ -314,23 +361,34 @@ async fn with_account(
     Ok(match order.stage {
         Stage::Answer => Task::Answer { access, order },
         Stage::Validate => Task::Validate { access, order },
-        Stage::Clean => Task::Clean { provider: None, order },
+        Stage::Clean => Task::Clean {
+            provider: None,
+            order,
+        },
         Stage::Publish => match &order.dns {
             Some(dns) => match Provider::find(view, dns).await? {
                 Some(provider) => Task::Publish { provider, order },
                 None => missing("dns", dns),
             },
-            None => Task::Impossible(Trouble::refused("no dns is set", "set dns of the certificate").of_order()),
+            None => Task::Impossible(
+                Trouble::refused("no dns is set", "set dns of the certificate").of_order(),
+            ),
         },
         Stage::Finish => {
             let pending: Option<Pending> = view.get(&cert::pending_row(name)).await?;
             match pending {
                 Some(pending) => {
                     let names = cert.names.clone();
-                    Task::Finish { access, order, pending, names }
+                    Task::Finish {
+                        access,
+                        order,
+                        pending,
+                        names,
+                    }
                 }
                 None => Task::Impossible(
-                    Trouble::passing("the order's key is gone", "nothing: a new order is made").of_order(),
+                    Trouble::passing("the order's key is gone", "nothing: a new order is made")
+                        .of_order(),
                 ),
             }
         }

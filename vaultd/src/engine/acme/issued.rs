@@ -67,7 +67,11 @@ pub(super) fn check(
     if let Some(missing) = names.iter().find(|name| !has.contains(&name.to_string())) {
         return Err(wrong(&format!("is not for {missing}")));
     }
-    let serial: Vec<String> = parsed.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
+    let serial: Vec<String> = parsed
+        .raw_serial()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(Version {
         serial: serial.join(":"),
         issuer: super::trouble::shown(&parsed.issuer().to_string()),
@@ -86,8 +90,12 @@ fn covered(parsed: &X509Certificate<'_>) -> Vec<String> {
     let shown = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|four| std::net::IpAddr::from(four).to_string()),
-            16 => <[u8; 16]>::try_from(*bytes).ok().map(|all| std::net::IpAddr::from(all).to_string()),
+            4 => <[u8; 4]>::try_from(*bytes)
+                .ok()
+                .map(|four| std::net::IpAddr::from(four).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|all| std::net::IpAddr::from(all).to_string()),
             _ => None,
         },
         _ => None,

@@ -34,7 +34,9 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
 
 /// The certificate, and what follows it.
 fn split(pem: &str) -> (String, Vec<String>) {
-    let mut parts = pem.split_inclusive("-----END CERTIFICATE-----").map(str::trim);
+    let mut parts = pem
+        .split_inclusive("-----END CERTIFICATE-----")
+        .map(str::trim);
     let own = parts.next().unwrap_or_default().to_owned();
     let rest = parts.filter(|part| !part.is_empty()).map(str::to_owned);
     (own, rest.collect())

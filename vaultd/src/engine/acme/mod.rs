@@ -26,7 +26,7 @@ mod work;
 
 pub use errand::{Done, Errand};
 pub use routes::{Call, ROWS};
-pub use shown::{Handshake, Standing, handshake, response, standing};
+pub use shown::{Handshake, endings, handshake, response};
 pub use work::{due, remind, settle};
 
 use crate::barrier::View;

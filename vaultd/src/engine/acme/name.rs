@@ -15,7 +15,9 @@ pub(super) struct Name(String);
 
 impl Name {
     pub(super) fn parse(text: &str) -> Result<Name, Fault> {
-        Ok(Name(name::check(text, "account, dns or certificate")?.to_owned()))
+        Ok(Name(
+            name::check(text, "account, dns or certificate")?.to_owned(),
+        ))
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -137,9 +139,21 @@ mod tests {
         }
         let long = format!("{}.example", "a".repeat(64));
         for odd in [
-            "", "localhost", "*", "*.*.example.com", "a.*.example.com", "-a.example", "a-.example",
-            "a..example", "a_b.example", "a.example.", "bücher.example", "192.0.2.256", "a b.example",
-            "a.example\0", &long,
+            "",
+            "localhost",
+            "*",
+            "*.*.example.com",
+            "a.*.example.com",
+            "-a.example",
+            "a-.example",
+            "a..example",
+            "a_b.example",
+            "a.example.",
+            "bücher.example",
+            "192.0.2.256",
+            "a b.example",
+            "a.example\0",
+            &long,
         ] {
             assert!(Host::parse(odd).is_err(), "{odd:?}");
         }

@@ -27,8 +27,7 @@ pub enum Call {
 
 const ACCOUNT: &str = "directory contact terms_agreed eab_kid eab_hmac_key ca_cert";
 const DNS: &str = "type hook server zone key_name key_algorithm key_secret ttl check wait";
-const CERT: &str =
-    "account names challenge dns key_type profile renew_before max_versions";
+const CERT: &str = "account names challenge dns key_type profile renew_before max_versions";
 
 /// Every operation.
 #[rustfmt::skip]

@@ -81,7 +81,7 @@ pub(super) fn pause(kind: Kind, tries: u32, random: &dyn Random) -> SignedDurati
         first.saturating_mul(factor).min(most)
     };
     let (least, wait) = match kind {
-        Kind::Passing => (0, doubled(FIRST_PAUSE, PASSING_MAX)),
+        Kind::Nonce | Kind::Passing => (0, doubled(FIRST_PAUSE, PASSING_MAX)),
         Kind::Refused => (0, doubled(FIRST_REFUSAL, REFUSED_MAX)),
         Kind::Limited(seconds) => {
             let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).min(30 * DAY);
@@ -134,7 +134,10 @@ mod tests {
         let late = renewal(life(90), None, window, &Fixed(255));
         assert!(late > at(19 * DAY) && late <= end);
         // A window that is past, as after a mass revocation, means now.
-        let past = Some(Window { start: at(-DAY), end: at(-1) });
+        let past = Some(Window {
+            start: at(-DAY),
+            end: at(-1),
+        });
         assert_eq!(renewal(life(90), None, past, &Fixed(0)), at(0));
     }
 
@@ -147,7 +150,10 @@ mod tests {
         assert_eq!(renewal(life(90), before, window, &Fixed(0)), at(60 * DAY));
         assert_eq!(renewal(life(90), before, None, &Fixed(0)), at(60 * DAY));
         // No circle, whatever was asked.
-        assert_eq!(renewal(life(90), Some(u64::MAX), None, &Fixed(0)), at(9 * DAY));
+        assert_eq!(
+            renewal(life(90), Some(u64::MAX), None, &Fixed(0)),
+            at(9 * DAY)
+        );
     }
 
     #[test]

@@ -96,10 +96,11 @@ impl Session {
         let order = self.account.order(url.to_owned()).await;
         order.map_err(|error| match &error {
             // It ended, or the authority has lost it.
-            Error::Api(problem) if matches!(problem.status, Some(403 | 404)) => {
-                Trouble::passing("the authority does not know the order any more", "nothing: a new one is made")
-                    .of_order()
-            }
+            Error::Api(problem) if matches!(problem.status, Some(403 | 404)) => Trouble::passing(
+                "the authority does not know the order any more",
+                "nothing: a new one is made",
+            )
+            .of_order(),
             error => self.trouble(error),
         })
     }
@@ -120,7 +121,10 @@ impl Session {
                 AuthorizationStatus::Pending => {}
                 _ => return Err(refusal(&one.challenges, &one.identifier().to_string())),
             }
-            let (host, shown_host) = (one.identifier().identifier.clone(), one.identifier().to_string());
+            let (host, shown_host) = (
+                one.identifier().identifier.clone(),
+                one.identifier().to_string(),
+            );
             let Some(challenge) = one.challenge(kind.of_acme()) else {
                 return Err(Trouble::refused(
                     format!("the authority offers no {} for {shown_host}", kind.name()),
@@ -133,7 +137,13 @@ impl Session {
                 host: match host {
                     instant_acme::Identifier::Ip(address) => super::name::reverse(address),
                     instant_acme::Identifier::Dns(name) => name,
-                    _ => return Err(Trouble::refused("an identifier of another kind", "change names").of_order()),
+                    _ => {
+                        return Err(Trouble::refused(
+                            "an identifier of another kind",
+                            "change names",
+                        )
+                        .of_order());
+                    }
                 },
                 token: challenge.token.clone(),
                 authorization: shown.as_str().to_owned(),
@@ -144,7 +154,11 @@ impl Session {
     }
 
     /// Has the authority look, and waits for what it finds.
-    pub(super) async fn validate(&self, url: &str, kind: ChallengeKind) -> Result<Verdict, Trouble> {
+    pub(super) async fn validate(
+        &self,
+        url: &str,
+        kind: ChallengeKind,
+    ) -> Result<Verdict, Trouble> {
         let mut order = self.existing(url).await?;
         if order.state().status == OrderStatus::Pending {
             let mut authorizations = order.authorizations();
@@ -159,7 +173,7 @@ impl Session {
                 // It may have been told already, before a stop.
                 if challenge.status == instant_acme::ChallengeStatus::Pending {
                     let told = challenge.set_ready().await;
-                    told.map_err(|error| self.trouble(&error).of_order())?;
+                    told.map_err(|error| self.trouble(&error))?;
                 }
             }
         }
@@ -226,7 +240,9 @@ impl Session {
         }
         match own {
             Some(problem) => Trouble::of_problem(&problem, None).of_order(),
-            None => Trouble::refused("the authority refused the order", "renew to try again").of_order(),
+            None => {
+                Trouble::refused("the authority refused the order", "renew to try again").of_order()
+            }
         }
     }
 
@@ -269,7 +285,10 @@ impl Session {
         match self.account.revoke(&request).await {
             // What was to be reached is reached.
             Err(Error::Api(problem))
-                if problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":alreadyRevoked")) =>
+                if problem
+                    .r#type
+                    .as_deref()
+                    .is_some_and(|kind| kind.ends_with(":alreadyRevoked")) =>
             {
                 Ok(())
             }
@@ -289,7 +308,10 @@ fn refusal(challenges: &[Challenge], host: &str) -> Trouble {
     let problem = challenges.iter().find_map(|one| one.error.as_ref());
     let trouble = match problem {
         Some(problem) => Trouble::of_problem(problem, None),
-        None => Trouble::refused("the authority could not validate the name", "renew to try again"),
+        None => Trouble::refused(
+            "the authority could not validate the name",
+            "renew to try again",
+        ),
     };
     Trouble {
         cause: format!("{host}: {}", trouble.cause),

@@ -1,6 +1,5 @@
 //! What others see without a token: answers to authorities, and for monitoring how certificates stand.
 
-use jiff::Timestamp;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use vault_crypto::sha256;
@@ -8,6 +7,7 @@ use vault_crypto::sha256;
 use super::cert::{self, Cert};
 use crate::barrier::View;
 use crate::core::fault::Fault;
+use crate::engine::ending::Ending;
 
 /// Longer tokens are nobody's.
 const TOKEN_MAX: usize = 128;
@@ -69,17 +69,11 @@ fn subject(host: &str) -> String {
 }
 
 /// For monitoring.
-pub struct Standing {
-    pub name: String,
-    pub not_after: Option<Timestamp>,
-    pub is_failing: bool,
-}
-
-pub async fn standing(view: &mut View<'_>) -> Result<Vec<Standing>, Fault> {
+pub async fn endings(view: &mut View<'_>) -> Result<Vec<Ending>, Fault> {
     let mut all = Vec::new();
     for name in Cert::names(view).await? {
         if let Some(cert) = Cert::find(view, &name).await? {
-            all.push(Standing {
+            all.push(Ending {
                 name: name.as_str().to_owned(),
                 not_after: cert.current().map(|version| version.not_after),
                 is_failing: cert.failure.is_some(),
@@ -99,7 +93,10 @@ mod tests {
         for text in ["192.0.2.1", "2001:db8::1"] {
             let shown = text.parse().ok().map(|address| subject(&reverse(address)));
             let parsed = shown.and_then(|shown| shown.parse::<std::net::IpAddr>().ok());
-            assert_eq!(parsed.map(|address| address.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                parsed.map(|address| address.to_string()).as_deref(),
+                Some(text)
+            );
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Trouble {
 /// How soon it makes sense to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// At once: a nonce was used up.
+    Nonce,
     /// Soon: a network that was down, a server that was busy.
     Passing,
     /// Later: somebody has to change something.
@@ -67,8 +69,13 @@ impl Trouble {
         let cause = format!("the authority answers {}: {}", shown(word), shown(&said));
         let limited = Kind::Limited(retry_after.unwrap_or(DEFAULT_LIMIT));
         let (hint, kind, ends_order) = match word {
-            "rateLimited" => ("nothing: it is tried again when the authority allows it", limited, false),
-            "badNonce" | "serverInternal" => ("nothing: it is tried again soon", Kind::Passing, false),
+            "rateLimited" => (
+                "nothing: it is tried again when the authority allows it",
+                limited,
+                false,
+            ),
+            "badNonce" => ("nothing: it is tried again soon", Kind::Nonce, false),
+            "serverInternal" => ("nothing: it is tried again soon", Kind::Passing, false),
             "externalAccountRequired" => (
                 "set eab_kid and eab_hmac_key of the account, as the authority gives them out",
                 Kind::Refused,
@@ -126,7 +133,11 @@ impl Trouble {
                 Kind::Refused,
                 true,
             ),
-            _ => ("see the authority's documents for this error, then renew", Kind::Refused, true),
+            _ => (
+                "see the authority's documents for this error, then renew",
+                Kind::Refused,
+                true,
+            ),
         };
         Trouble {
             cause,
@@ -143,7 +154,9 @@ impl Trouble {
             Error::Other(inner) => match inner.downcast_ref::<Failure>() {
                 Some(failure) => {
                     let hint = match failure {
-                        Failure::Tls(_) => "set ca_cert of the account, if the authority is not a public one",
+                        Failure::Tls(_) => {
+                            "set ca_cert of the account, if the authority is not a public one"
+                        }
                         _ => reach,
                     };
                     Trouble::passing(format!("asking the authority: {failure}"), hint)
@@ -157,7 +170,9 @@ impl Trouble {
                 kind: retry_after.map_or(Kind::Passing, Kind::Limited),
                 ..Trouble::passing(
                     match status {
-                        Some(status) => format!("the authority answers with status {status}, and not as RFC 8555 says"),
+                        Some(status) => format!(
+                            "the authority answers with status {status}, and not as RFC 8555 says"
+                        ),
                         None => "the authority does not answer as RFC 8555 says".to_owned(),
                     },
                     reach,
@@ -172,7 +187,14 @@ impl Trouble {
             }
             other => {
                 let source = other.source().map(ToString::to_string).unwrap_or_default();
-                Trouble::passing(format!("asking the authority: {} {}", shown(&other.to_string()), shown(&source)), reach)
+                Trouble::passing(
+                    format!(
+                        "asking the authority: {} {}",
+                        shown(&other.to_string()),
+                        shown(&source)
+                    ),
+                    reach,
+                )
             }
         }
     }
@@ -195,14 +217,24 @@ mod tests {
 
     #[test]
     fn a_rate_limit_says_how_long() {
-        let limited = problem(r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}"#);
-        assert_eq!(Trouble::of_problem(&limited, Some(77)).kind, Kind::Limited(77));
-        assert_eq!(Trouble::of_problem(&limited, None).kind, Kind::Limited(3600));
+        let limited =
+            problem(r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}"#);
+        assert_eq!(
+            Trouble::of_problem(&limited, Some(77)).kind,
+            Kind::Limited(77)
+        );
+        assert_eq!(
+            Trouble::of_problem(&limited, None).kind,
+            Kind::Limited(3600)
+        );
     }
 
     #[test]
     fn an_authoritys_text_is_one_line_of_bounded_length() {
-        let long = format!(r#"{{"type":"x:caa","detail":"a\nb\u001b[31m{}"}}"#, "y".repeat(5000));
+        let long = format!(
+            r#"{{"type":"x:caa","detail":"a\nb\u001b[31m{}"}}"#,
+            "y".repeat(5000)
+        );
         let trouble = Trouble::of_problem(&problem(&long), None);
         assert!(trouble.cause.len() < 600 && !trouble.cause.contains(char::is_control));
         assert!(trouble.hint.contains("CAA"));

@@ -61,11 +61,7 @@ pub async fn due(
     Ok(errands)
 }
 
-async fn of_one(
-    name: &Name,
-    now: Timestamp,
-    view: &mut View<'_>,
-) -> Result<Option<Errand>, Fault> {
+async fn of_one(name: &Name, now: Timestamp, view: &mut View<'_>) -> Result<Option<Errand>, Fault> {
     match Cert::find(view, name).await? {
         Some(cert) => errand::of_one(name, cert, now, view).await,
         None => Ok(None),
@@ -94,7 +90,12 @@ pub async fn settle(
     if !is_same {
         return Ok(());
     }
-    let mut step = Step { name, cert: &mut cert, now, random };
+    let mut step = Step {
+        name,
+        cert: &mut cert,
+        now,
+        random,
+    };
     match (&errand.task, &done.0) {
         (_, Outcome::Failed(trouble)) => step.failed(&errand.task, trouble, view).await?,
         (Task::Register { account, .. }, Outcome::Registered(made)) => {
@@ -106,9 +107,18 @@ pub async fn settle(
                 view.announce(&account::row(account), "registered", 0);
             }
         }
-        (Task::Order { names, key_type, profile, .. }, Outcome::Ordered(url, pending)) => {
+        (
+            Task::Order {
+                names,
+                key_type,
+                profile,
+                ..
+            },
+            Outcome::Ordered(url, pending),
+        ) => {
             let cert = &mut *step.cert;
-            let is_asked = cert.names == *names && cert.key_type == *key_type && cert.profile == *profile;
+            let is_asked =
+                cert.names == *names && cert.key_type == *key_type && cert.profile == *profile;
             if is_asked && cert.wanted {
                 view.put(&cert::pending_row(name), pending).await?;
                 cert.order = Some(Order {
@@ -127,7 +137,9 @@ pub async fn settle(
         (Task::Publish { .. }, Outcome::Over) => step.turn(Stage::Validate),
         (Task::Validate { .. }, Outcome::Over) => step.turn(Stage::Finish),
         (_, Outcome::Waiting) => step.wait(view).await?,
-        (Task::Finish { .. }, Outcome::Issued(version, pair)) => step.issued(version, pair, view).await?,
+        (Task::Finish { .. }, Outcome::Issued(version, pair)) => {
+            step.issued(version, pair, view).await?
+        }
         (Task::Clean { .. }, Outcome::Over) => step.cert.order = None,
         (Task::Ask { version, .. }, Outcome::Window(window)) if *version == step.cert.current => {
             let cert = &mut *step.cert;
@@ -176,7 +188,11 @@ impl Step<'_> {
             order.clean_at = later(self.now, pause);
             if order.clean_tries >= CLEAN_TRIES {
                 let (name, cause) = (self.name.as_str(), &trouble.cause);
-                tracing::warn!(certificate = name, cause, "records of a proof are left in the DNS");
+                tracing::warn!(
+                    certificate = name,
+                    cause,
+                    "records of a proof are left in the DNS"
+                );
                 cert.order = None;
             }
             return Ok(());
@@ -203,10 +219,12 @@ impl Step<'_> {
         for answer in answers {
             match order.challenge {
                 ChallengeKind::Http => {
-                    view.put(&cert::token_row(&answer.token), &answer.authorization).await?;
+                    view.put(&cert::token_row(&answer.token), &answer.authorization)
+                        .await?;
                 }
                 ChallengeKind::TlsAlpn => {
-                    view.put(&cert::handshake_row(&answer.host), &answer.authorization).await?;
+                    view.put(&cert::handshake_row(&answer.host), &answer.authorization)
+                        .await?;
                 }
                 ChallengeKind::Dns => {}
             }
@@ -217,14 +235,19 @@ impl Step<'_> {
     }
 
     async fn wait(&mut self, view: &mut View<'_>) -> Result<(), Fault> {
-        let began = self.cert.order.as_ref().map_or(self.now, |order| order.began);
+        let began = self
+            .cert
+            .order
+            .as_ref()
+            .map_or(self.now, |order| order.began);
         self.cert.next = later(self.now, POLL);
         if self.now.duration_since(began) > ORDER_MAX {
             let trouble = Trouble::passing(
                 "the authority did not decide within a day",
                 "nothing: a new order is made",
             );
-            self.cert.failed("validate", &trouble, self.now, self.random);
+            self.cert
+                .failed("validate", &trouble, self.now, self.random);
             self.give_up(view).await?;
         }
         Ok(())

@@ -34,8 +34,13 @@ pub(super) async fn run(
     };
     let mut command = Command::new(program);
     command.args([word, name, value]);
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
     let hint = "run the hook by hand as `PROGRAM add _acme-challenge.NAME VALUE`; what it says on stderr is \
                 in the server's log";
     match tokio::time::timeout(PATIENCE, command.status()).await {

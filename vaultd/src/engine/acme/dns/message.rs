@@ -27,7 +27,11 @@ pub(super) fn name(text: &str) -> Result<Vec<u8>, Malformed> {
         out.extend(label.to_ascii_lowercase().bytes());
     }
     out.push(0);
-    if out.len() > 255 { Err(Malformed) } else { Ok(out) }
+    if out.len() > 255 {
+        Err(Malformed)
+    } else {
+        Ok(out)
+    }
 }
 
 /// One text as the data of a record.
@@ -47,7 +51,11 @@ pub(super) fn record(
     out.extend(class.to_be_bytes());
     if let Some((ttl, data)) = data {
         out.extend(ttl.to_be_bytes());
-        out.extend(u16::try_from(data.len()).map_err(|_| Malformed)?.to_be_bytes());
+        out.extend(
+            u16::try_from(data.len())
+                .map_err(|_| Malformed)?
+                .to_be_bytes(),
+        );
         out.extend(data);
     }
     Ok(out)
@@ -124,7 +132,12 @@ impl<'b> Reader<'b> {
         self.take(6)?;
         let length = usize::from(self.word()?);
         let data = self.take(length)?.to_vec();
-        Ok(Record { owner, kind, data, at })
+        Ok(Record {
+            owner,
+            kind,
+            data,
+            at,
+        })
     }
 
     /// Pointers lead backwards only.

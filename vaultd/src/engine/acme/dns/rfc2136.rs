@@ -36,7 +36,9 @@ impl Algorithm {
         match text {
             "hmac-sha256" => Ok(Algorithm::Sha256),
             "hmac-sha512" => Ok(Algorithm::Sha512),
-            _ => Err(Fault::invalid("key_algorithm: use hmac-sha256 or hmac-sha512")),
+            _ => Err(Fault::invalid(
+                "key_algorithm: use hmac-sha256 or hmac-sha512",
+            )),
         }
     }
 
@@ -187,7 +189,9 @@ impl Server {
             &name(self.algorithm.name())?[..],
             &seconds.to_be_bytes()[2..],
             &FUDGE.to_be_bytes(),
-            &u16::try_from(tag.len()).map_err(|_| Malformed)?.to_be_bytes(),
+            &u16::try_from(tag.len())
+                .map_err(|_| Malformed)?
+                .to_be_bytes(),
             &tag,
             &id.to_be_bytes(),
             &[0; 4],
@@ -202,7 +206,13 @@ impl Server {
     }
 
     /// What is signed beside the message (RFC 8945, 4.3.3).
-    fn variables(&self, seconds: u64, fudge: u16, error: u16, other: &[u8]) -> Result<Vec<u8>, Malformed> {
+    fn variables(
+        &self,
+        seconds: u64,
+        fudge: u16,
+        error: u16,
+        other: &[u8],
+    ) -> Result<Vec<u8>, Malformed> {
         let length = u16::try_from(other.len()).map_err(|_| Malformed)?;
         Ok([
             &name(&self.key_name)?[..],
@@ -239,14 +249,30 @@ impl Server {
                     )),
                 };
             }
-            5 => ("REFUSED", "allow the key to update TXT records below _acme-challenge in the zone"),
-            9 => ("NOTAUTH", "check key_name, key_algorithm and key_secret of dns/NAME, and both clocks"),
-            10 => ("NOTZONE", "set zone of dns/NAME to the zone that holds the names"),
-            2 => ("SERVFAIL", "see the DNS server's log: it may not be able to write its zone"),
+            5 => (
+                "REFUSED",
+                "allow the key to update TXT records below _acme-challenge in the zone",
+            ),
+            9 => (
+                "NOTAUTH",
+                "check key_name, key_algorithm and key_secret of dns/NAME, and both clocks",
+            ),
+            10 => (
+                "NOTZONE",
+                "set zone of dns/NAME to the zone that holds the names",
+            ),
+            2 => (
+                "SERVFAIL",
+                "see the DNS server's log: it may not be able to write its zone",
+            ),
             _ => ("an error", "see the DNS server's log"),
         };
         Err(Trouble::refused(
-            format!("the DNS server {} answers with {word} ({})", self.address, message.code()),
+            format!(
+                "the DNS server {} answers with {word} ({})",
+                self.address,
+                message.code()
+            ),
             hint,
         ))
     }
