@@ -12,6 +12,7 @@ mod cert;
 mod certs;
 mod client;
 mod dns;
+mod due;
 mod errand;
 mod issued;
 mod keypair;

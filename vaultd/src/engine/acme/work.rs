@@ -63,7 +63,7 @@ pub async fn due(
 
 async fn of_one(name: &Name, now: Timestamp, view: &mut View<'_>) -> Result<Option<Errand>, Fault> {
     match Cert::find(view, name).await? {
-        Some(cert) => errand::of_one(name, cert, now, view).await,
+        Some(cert) => super::due::of_one(name, cert, now, view).await,
         None => Ok(None),
     }
 }
@@ -143,7 +143,7 @@ pub async fn settle(
         (Task::Clean { .. }, Outcome::Over) => step.cert.order = None,
         (Task::Ask { version, .. }, Outcome::Window(window)) if *version == step.cert.current => {
             let cert = &mut *step.cert;
-            cert.ask_at = window.map(|(_, again)| after(now, errand::ask_again(Some(again))));
+            cert.ask_at = window.map(|(_, again)| after(now, again));
             let window = window.map(|(window, _)| window);
             if window != cert.window {
                 cert.window = window;
