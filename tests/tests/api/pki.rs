@@ -727,6 +727,14 @@ fn more_certificates_than_one_transaction_reads_are_listed_and_tidied() {
     assert!(shown.contains("verify OK"), "{shown}");
     assert_eq!(shown.matches("Serial Number:").count(), MANY);
 
+    let unified = site.vault.root("GET", "pki/unified-crl/pem", json!(null));
+    assert_eq!(unified.expect(200).text, list.text);
+    let counting = json!({"maintain_stored_certificate_counts": true});
+    site.root("POST", "pki/config/auto-tidy", counting);
+    let counts = site.root("GET", "pki/tidy-status", json!(null));
+    assert_eq!(counts["current_cert_store_count"], 2 * MANY + 1);
+    assert_eq!(counts["current_revoked_cert_count"], MANY);
+
     let tidy = json!({"tidy_cert_store": true, "tidy_revoked_certs": true, "safety_buffer": "1s"});
     site.vault.root("POST", "pki/tidy", tidy).expect(202);
     let gone = until(Duration::from_secs(60), || {

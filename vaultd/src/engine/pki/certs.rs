@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::issuer::{self, certificate_pem};
 use super::{ends, lists, serial};
-use crate::barrier::View;
+use crate::barrier::{Cursor, View};
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Reply;
@@ -105,6 +105,26 @@ pub(super) async fn list_detailed(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<
     Reply::list_with_info(shown(names), info)
 }
 
+/// Those that are stored, and those that are revoked. Reads every name, a page at a time.
+pub(super) async fn count(view: &mut View<'_>) -> Result<(usize, usize), Fault> {
+    let mut revoked = 0;
+    for issuer in view.list(lists::REVOKED).await? {
+        let folder = format!("{}/{}", lists::REVOKED, issuer.trim_end_matches('/'));
+        revoked += count_in(&folder, view).await?;
+    }
+    Ok((count_in(FOLDER, view).await?, revoked))
+}
+
+async fn count_in(folder: &str, view: &mut View<'_>) -> Result<usize, Fault> {
+    let (mut count, mut cursor) = (0, Cursor::default());
+    loop {
+        match view.page(folder, &mut cursor).await?.len() {
+            0 => return Ok(count),
+            names => count += names,
+        }
+    }
+}
+
 /// Revoked ones of every issuer.
 pub(super) async fn list_revoked(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let mut all = Vec::new();
@@ -131,8 +151,10 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
                 "revocation_time_rfc3339": "",
             })));
         }
-        "crl" => lists::pem("default", lists::Kind::Complete, view).await?,
-        "delta-crl" => lists::pem("default", lists::Kind::Delta, view).await?,
+        "crl" | "unified-crl" => lists::pem("default", lists::Kind::Complete, view).await?,
+        "delta-crl" | "unified-delta-crl" => {
+            lists::pem("default", lists::Kind::Delta, view).await?
+        }
         _ => {
             let serial = serial::parse(ctx.param("serial"))?;
             let found = Issued::get(view, &serial).await?.ok_or(Fault::Missing)?;
@@ -162,7 +184,7 @@ fn show(found: &Issued) -> Result<Map<String, Value>, Fault> {
 pub(super) async fn raw(ctx: &Ctx<'_>, pem: bool, view: &mut View<'_>) -> Result<Reply, Fault> {
     let der = match ctx.param("serial") {
         "ca" => issuer::Issuer::named(view, "default").await?.der()?,
-        "crl" => {
+        "crl" | "unified-crl" => {
             let der = lists::der("default", lists::Kind::Complete, view).await?;
             return Ok(lists::answer(der, pem));
         }

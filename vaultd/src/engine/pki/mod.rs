@@ -103,8 +103,10 @@ async fn prepare_lists(
     let (issuer, kind) = match (call, ctx.param("serial")) {
         (Call::List | Call::ListPem, _) => (issuer(ctx), Kind::Complete),
         (Call::Delta | Call::DeltaPem, _) => (issuer(ctx), Kind::Delta),
-        (Call::ReadCert | Call::CertDer | Call::CertPem, "crl") => ("default", Kind::Complete),
-        (Call::ReadCert, "delta-crl") => ("default", Kind::Delta),
+        (Call::ReadCert | Call::CertDer | Call::CertPem, "crl" | "unified-crl") => {
+            ("default", Kind::Complete)
+        }
+        (Call::ReadCert, "delta-crl" | "unified-delta-crl") => ("default", Kind::Delta),
         (Call::RotateLists, _) => return lists::rotate(Kind::Complete, ctx, view, outside).await,
         (Call::RotateDeltas, _) => return lists::rotate(Kind::Delta, ctx, view, outside).await,
         _ => return Ok(()),

@@ -111,7 +111,7 @@ const LISTS: &str = "expiry disable ocsp_disable ocsp_expiry auto_rebuild auto_r
     enable_delta delta_rebuild_interval cross_cluster_revocation unified_crl \
     unified_crl_on_existing_paths";
 const TIDY: &str = "tidy_cert_store tidy_revoked_certs tidy_revocation_list safety_buffer \
-    enabled interval_duration";
+    enabled interval_duration maintain_stored_certificate_counts";
 
 const fn open(row: Row<Call>) -> Row<Call> {
     row.access(Access::Open)
@@ -121,7 +121,7 @@ const fn sudo(row: Row<Call>) -> Row<Call> {
     row.access(Access::Sudo)
 }
 
-/// Every operation.
+/// Every operation. All nodes share one store: what Vault calls unified is the same list.
 #[rustfmt::skip]
 pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::List, "roles", Call::ListRoles, "after limit", "List the roles."),
@@ -162,11 +162,17 @@ pub const ROWS: &[Row<Call>] = &[
     open(Row::new(Verb::Read, "issuer/{ref}/der", Call::IssuerDer, "", "The certificate of an issuer, DER.")),
     open(Row::new(Verb::Read, "issuer/{ref}/pem", Call::IssuerPem, "", "The certificate of an issuer, PEM.")),
     open(Row::new(Verb::Read, "issuer/{ref}/crl", Call::List, "", "The revocation list of an issuer.")),
+    open(Row::new(Verb::Read, "issuer/{ref}/unified-crl", Call::List, "", "The revocation list of an issuer.")),
     open(Row::new(Verb::Read, "issuer/{ref}/crl/der", Call::List, "", "The revocation list of an issuer, DER.")),
+    open(Row::new(Verb::Read, "issuer/{ref}/unified-crl/der", Call::List, "", "The revocation list of an issuer, DER.")),
     open(Row::new(Verb::Read, "issuer/{ref}/crl/pem", Call::ListPem, "", "The revocation list of an issuer, PEM.")),
+    open(Row::new(Verb::Read, "issuer/{ref}/unified-crl/pem", Call::ListPem, "", "The revocation list of an issuer, PEM.")),
     open(Row::new(Verb::Read, "issuer/{ref}/crl/delta", Call::Delta, "", "What changed since the list of an issuer.")),
+    open(Row::new(Verb::Read, "issuer/{ref}/unified-crl/delta", Call::Delta, "", "What changed since the list of an issuer.")),
     open(Row::new(Verb::Read, "issuer/{ref}/crl/delta/der", Call::Delta, "", "What changed since the list of an issuer, DER.")),
+    open(Row::new(Verb::Read, "issuer/{ref}/unified-crl/delta/der", Call::Delta, "", "What changed since the list of an issuer, DER.")),
     open(Row::new(Verb::Read, "issuer/{ref}/crl/delta/pem", Call::DeltaPem, "", "What changed since the list of an issuer, PEM.")),
+    open(Row::new(Verb::Read, "issuer/{ref}/unified-crl/delta/pem", Call::DeltaPem, "", "What changed since the list of an issuer, PEM.")),
     Row::new(Verb::Read, "config/issuers", Call::ReadIssuersConfig, "", "Which issuer is the default one."),
     Row::new(Verb::Write, "config/issuers", Call::WriteIssuersConfig, "default default_follows_latest_issuer", "Set the default issuer."),
     Row::new(Verb::Write, "root/replace", Call::WriteIssuersConfig, "default", "Set the default issuer."),
@@ -184,19 +190,26 @@ pub const ROWS: &[Row<Call>] = &[
     Row::new(Verb::List, "certs", Call::ListCerts, "after limit", "List certificates that were issued."),
     Row::new(Verb::List, "certs/detailed", Call::ListCertsDetailed, "after limit detailed", "List certificates that were issued, with their ends."),
     Row::new(Verb::List, "certs/revoked", Call::ListRevoked, "after limit", "List certificates that were revoked."),
+    Row::new(Verb::List, "certs/unified-revoked", Call::ListRevoked, "after limit", "List certificates that were revoked."),
     open(Row::new(Verb::Read, "cert/{serial}", Call::ReadCert, "", "Read a certificate, the CA, its chain or its list.")),
     open(Row::new(Verb::Read, "cert/{serial}/raw", Call::CertDer, "", "A certificate in DER.")),
     open(Row::new(Verb::Read, "cert/{serial}/raw/pem", Call::CertPem, "", "A certificate in PEM.")),
     Row::new(Verb::Write, "revoke", Call::Revoke, "serial_number certificate", "Revoke a certificate."),
     Row::new(Verb::Write, "revoke-with-key", Call::RevokeWithKey, "serial_number certificate private_key", "Revoke a certificate whose private key the caller has."),
     open(Row::new(Verb::Read, "crl", Call::List, "", "The default issuer's revocation list, DER.")),
+    open(Row::new(Verb::Read, "unified-crl", Call::List, "", "The default issuer's revocation list, DER.")),
     open(Row::new(Verb::Read, "crl/pem", Call::ListPem, "", "The default issuer's revocation list, PEM.")),
+    open(Row::new(Verb::Read, "unified-crl/pem", Call::ListPem, "", "The default issuer's revocation list, PEM.")),
     open(Row::new(Verb::Read, "crl/delta", Call::Delta, "", "What changed since the list, DER.")),
+    open(Row::new(Verb::Read, "unified-crl/delta", Call::Delta, "", "What changed since the list, DER.")),
     open(Row::new(Verb::Read, "crl/delta/pem", Call::DeltaPem, "", "What changed since the list, PEM.")),
+    open(Row::new(Verb::Read, "unified-crl/delta/pem", Call::DeltaPem, "", "What changed since the list, PEM.")),
     Row::new(Verb::Read, "crl/rotate", Call::RotateLists, "", "Make every revocation list anew."),
     Row::new(Verb::Read, "crl/rotate-delta", Call::RotateDeltas, "", "Make every delta list anew."),
     open(Row::new(Verb::Read, "ocsp/{request..}", Call::Ocsp, "", "Ask whether certificates are revoked (RFC 6960, A.1).")),
+    open(Row::new(Verb::Read, "unified-ocsp/{request..}", Call::Ocsp, "", "Ask whether certificates are revoked (RFC 6960, A.1).")),
     open(Row::new(Verb::Write, "ocsp", Call::Ocsp, "request", "Ask whether certificates are revoked (RFC 6960, A.1).")),
+    open(Row::new(Verb::Write, "unified-ocsp", Call::Ocsp, "request", "Ask whether certificates are revoked (RFC 6960, A.1).")),
     Row::new(Verb::Read, "config/urls", Call::ReadUrls, "", "Read the URLs that certificates name."),
     Row::new(Verb::Write, "config/urls", Call::WriteUrls, URLS, "Set the URLs that certificates name."),
     Row::new(Verb::Read, "config/cluster", Call::ReadCluster, "", "Read under which address clients reach this mount."),

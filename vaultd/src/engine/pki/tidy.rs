@@ -65,6 +65,8 @@ struct Auto {
     /// Seconds.
     interval_duration: u64,
     what: What,
+    /// `tidy-status` counts what is stored.
+    maintain_stored_certificate_counts: bool,
 }
 
 impl Default for Auto {
@@ -73,6 +75,7 @@ impl Default for Auto {
             enabled: false,
             interval_duration: 12 * 3600,
             what: What::default(),
+            maintain_stored_certificate_counts: false,
         }
     }
 }
@@ -127,6 +130,11 @@ pub(super) async fn cancel(view: &mut View<'_>) -> Result<Reply, Fault> {
 
 pub(super) async fn status(view: &mut View<'_>) -> Result<Reply, Fault> {
     let run: Run = view.get(RUN).await?.unwrap_or_default();
+    let auto: Auto = view.get(CONFIG).await?.unwrap_or_default();
+    let counts = match auto.maintain_stored_certificate_counts {
+        true => Some(certs::count(view).await?),
+        false => None,
+    };
     let state = if run.state.is_empty() {
         "Inactive"
     } else {
@@ -141,6 +149,8 @@ pub(super) async fn status(view: &mut View<'_>) -> Result<Reply, Fault> {
         "time_finished": run.finished.map(|at| at.to_string()),
         "cert_store_deleted_count": run.cert_store_deleted,
         "revoked_cert_deleted_count": run.revoked_deleted,
+        "current_cert_store_count": counts.map(|(stored, _)| stored),
+        "current_revoked_cert_count": counts.map(|(_, revoked)| revoked),
         "error": null,
     })))
 }
@@ -152,6 +162,7 @@ fn shown(auto: &Auto) -> Reply {
         "tidy_cert_store": auto.what.tidy_cert_store,
         "tidy_revoked_certs": auto.what.tidy_revoked_certs,
         "safety_buffer": auto.what.safety_buffer,
+        "maintain_stored_certificate_counts": auto.maintain_stored_certificate_counts,
     }))
 }
 
@@ -163,8 +174,16 @@ pub(super) async fn read_auto(view: &mut View<'_>) -> Result<Reply, Fault> {
 pub(super) async fn write_auto(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let mut auto: Auto = view.get(CONFIG).await?.unwrap_or_default();
     let body = ctx.body();
-    if let Some(flag) = body.bool("enabled")? {
-        auto.enabled = flag;
+    for (field, into) in [
+        ("enabled", &mut auto.enabled),
+        (
+            "maintain_stored_certificate_counts",
+            &mut auto.maintain_stored_certificate_counts,
+        ),
+    ] {
+        if let Some(flag) = body.bool(field)? {
+            *into = flag;
+        }
     }
     if let Some(seconds) = body.seconds("interval_duration")? {
         auto.interval_duration = seconds.max(60);
