@@ -4,4 +4,5 @@
 mod api;
 mod challenges;
 mod lives;
+mod machine;
 mod site;

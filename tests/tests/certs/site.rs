@@ -13,6 +13,7 @@ use crate::server::{Client, Kind, NAME, Server, nginx_reload};
 /// What the machine may do.
 const RULES: &str = r#"
 path "pki/sign/web" { capabilities = ["update"] }
+path "pki/sign/any" { capabilities = ["update"] }
 path "pki/issue/web" { capabilities = ["update"] }
 path "pki/revoke-with-key" { capabilities = ["update"] }
 path "pki/expiring" { capabilities = ["read"] }
@@ -57,6 +58,8 @@ impl Site {
             "max_ttl": "72h", "not_before_duration": "1s",
         });
         vault.root("POST", "pki/roles/web", role);
+        let any = json!({"allow_any_name": true, "key_type": "any", "max_ttl": "72h"});
+        vault.root("POST", "pki/roles/any", any);
         let rules = json!({ "policy": RULES });
         let policies = vault.root("POST", "sys/policies/acl/machine", rules);
         policies.expect(204);

@@ -44,6 +44,18 @@ fn what_ends_soon_is_listed_the_soonest_first() {
         kinds,
         ["certificate", "certificate", "certificate", "issuer"]
     );
+    // A root is its own issuer, and listed once.
+    let root = site
+        .vault
+        .root("GET", "top/expiring?within=90000h", Value::Null);
+    let root = root.expect(200).body;
+    let kinds: Vec<&Value> = root["data"]["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
+    let of = |kind: &str| kinds.iter().filter(|row| row["kind"] == kind).count();
+    assert_eq!((of("issuer"), of("certificate")), (1, 1), "{root}");
     // What is revoked does not count.
     let serial = &rows(&site, "")[0]["serial_number"];
     let body = json!({ "serial_number": serial });

@@ -17,7 +17,8 @@ use crate::session::Session;
 /// Ends what was begun, and if it is time, or something is amiss, gets a new certificate.
 pub(crate) async fn keep(session: &Session, entry: &mut Entry) -> Outcome<Option<Leaf>> {
     heal(entry).await?;
-    if entry.record.is_due(Timestamp::now()) || !is_in_place(entry) {
+    let is_due = entry.record.is_due(Timestamp::now()) || !is_in_place(entry);
+    if is_due || is_replaced(session, entry).await {
         return renew(session, entry, false).await.map(Some);
     }
     Ok(None)
@@ -97,6 +98,20 @@ async fn conclude(entry: &mut Entry) -> Outcome<Leaf> {
         placed.settle()?;
     }
     Ok(unfinished.leaf)
+}
+
+/// While the server is away, nothing is.
+async fn is_replaced(session: &Session, entry: &Entry) -> bool {
+    let Some(leaf) = &entry.record.installed else {
+        return false;
+    };
+    match entry.record.spec.wish.is_replaced(session, leaf).await {
+        Ok(replaced) => replaced,
+        Err(failure) => {
+            eprintln!("{}: {failure}; what is there stays", entry.name);
+            false
+        }
+    }
 }
 
 /// Whether the files are those that were installed last.

@@ -23,7 +23,9 @@ use crate::error::{Outcome, local};
 /// For one connection.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
+/// So many looks in a row have to be good: while a server reloads, its old workers answer, too.
+const STEADY: u32 = 3;
 
 /// A service, as `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +146,7 @@ impl Probe {
     pub(crate) async fn serves(&self, name: &str, wanted: &[Vec<u8>]) -> Result<Vec<Seen>, String> {
         let limit = Duration::from_secs(self.probe_seconds.unwrap_or(10));
         let end = Instant::now() + limit;
+        let mut good = 0;
         loop {
             let seen = self
                 .look(name)
@@ -153,10 +156,11 @@ impl Probe {
                 .iter()
                 .filter_map(|seen| Some(format!("{}: {}", seen.address, seen.differs(wanted)?)))
                 .collect();
-            if wrong.is_empty() {
+            good = if wrong.is_empty() { good + 1 } else { 0 };
+            if good == STEADY {
                 return Ok(seen);
             }
-            if Instant::now() >= end {
+            if Instant::now() >= end && !wrong.is_empty() {
                 return Err(wrong.join("; "));
             }
             sleep(PAUSE).await;

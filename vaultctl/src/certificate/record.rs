@@ -56,9 +56,9 @@ pub(crate) struct Said {
 }
 
 impl Record {
-    /// When a third of the life that it has here is left.
+    /// When a third of the life that it has here is left. What the server renews is due when it was.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        let leaf = self.installed.as_ref()?;
+        let leaf = self.installed.as_ref().filter(|_| !self.spec.wish.acme)?;
         let since = self
             .installed_at
             .unwrap_or(leaf.not_before)
@@ -70,7 +70,8 @@ impl Record {
 
     /// Whether it is time for another one.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.unfinished.is_some() || self.due().is_none_or(|due| due <= now)
+        let is_late = self.due().is_some_and(|due| due <= now);
+        self.unfinished.is_some() || self.installed.is_none() || is_late
     }
 }
 

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::atomic::Fresh;
 use crate::certificate::install;
+use crate::certificate::layout::Layout;
 use crate::certificate::leaf::{Leaf, Pair};
 use crate::certificate::record::Records;
 use crate::certificate::request::Wish;
@@ -48,8 +49,18 @@ pub(crate) enum Command {
 pub(crate) struct Issue {
     #[command(flatten)]
     wish: Wish,
-    #[command(flatten)]
-    place: Option<Place>,
+    /// For whom the files are
+    #[arg(long, value_enum, requires = "to")]
+    layout: Option<Layout>,
+    /// Where: a folder, or with haproxy a file [default: print it]
+    #[arg(long, value_name = "PATH", requires = "layout")]
+    to: Option<PathBuf>,
+    /// Owner of the files: USER, USER:GROUP or :GROUP [default: who runs this]
+    #[arg(long, value_name = "OWNER", requires = "to")]
+    owner: Option<String>,
+    /// Mode of the file with the key [default: 0600]
+    #[arg(long, value_name = "MODE", requires = "to")]
+    mode: Option<String>,
     /// Replace a key that is there
     #[arg(long)]
     force: bool,
@@ -100,9 +111,15 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
 }
 
 async fn issue(session: &Session, args: Issue) -> Outcome {
-    let Some(place) = args.place else {
+    let (Some(layout), Some(to)) = (args.layout, args.to) else {
         let pair = args.wish.obtain(session).await?;
         return session.out.rows(&rows(&pair), Content::Stored);
+    };
+    let place = Place {
+        layout,
+        to,
+        owner: args.owner,
+        mode: args.mode,
     };
     let looks = place.looks()?;
     place.check(&[], args.force)?;
@@ -167,9 +184,10 @@ async fn renew(session: &Session, args: Renew) -> Outcome {
         false => args.names,
     };
     let mut worst: Option<Failure> = None;
+    let mut is_idle = true;
     for name in &names {
         match renew_one(session, &args.records, name, args.if_due).await {
-            Ok(()) => {}
+            Ok(renewed) => is_idle &= !renewed,
             Err(failure) => {
                 // The rest is done all the same; the last failure is told at the end.
                 if let Some(before) = worst.replace(failure) {
@@ -181,11 +199,18 @@ async fn renew(session: &Session, args: Renew) -> Outcome {
     match worst {
         Some(failure) => Err(failure),
         None if names.is_empty() => session.out.done("No certificate is kept here."),
+        None if is_idle => session.out.done("Nothing is due."),
         None => Ok(()),
     }
 }
 
-async fn renew_one(session: &Session, records: &Records, name: &str, if_due: bool) -> Outcome {
+/// Whether there is another one now.
+async fn renew_one(
+    session: &Session,
+    records: &Records,
+    name: &str,
+    if_due: bool,
+) -> Outcome<bool> {
     let mut entry = records.open(name, None)?;
     let done = match if_due {
         true => install::keep(session, &mut entry).await,
@@ -197,8 +222,9 @@ async fn renew_one(session: &Session, records: &Records, name: &str, if_due: boo
             name,
             &leaf,
             !entry.record.spec.probe.targets.is_empty(),
-        ),
-        Ok(None) => Ok(()),
+        )
+        .map(|()| true),
+        Ok(None) => Ok(false),
         Err(failure) => {
             entry.failed(&failure.to_string());
             Err(failure)

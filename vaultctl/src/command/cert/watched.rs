@@ -13,6 +13,8 @@ use crate::session::Session;
 
 /// After the first failure; doubled with each other one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Between two looks, also at what ends in no time.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// While the server is away or sealed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// After certificates that nobody served: each try asks for another one.
@@ -55,7 +57,7 @@ impl Watched {
             Ok(record) => {
                 self.tries = 0;
                 let due = self.due(record).map_or(check_every, until);
-                self.next = Instant::now() + due.min(check_every).max(Duration::from_millis(500));
+                self.next = Instant::now() + due.min(check_every).max(SHORTEST_PAUSE);
             }
             Err(failure) => {
                 self.tries += 1;
@@ -113,7 +115,7 @@ impl Watched {
             .before
             .as_ref()
             .is_some_and(|before| !before.is_same(&self.spec));
-        if another || is_early || self.is_replaced(session, entry).await {
+        if another || is_early {
             let leaf = install::renew(session, entry, false).await?;
             eprintln!(
                 "{}: {} is in place until {}",
@@ -122,20 +124,6 @@ impl Watched {
             return Ok(());
         }
         install::see(entry).await
-    }
-
-    /// While the server is away, nothing is.
-    async fn is_replaced(&self, session: &Session, entry: &Entry) -> bool {
-        let Some(leaf) = &entry.record.installed else {
-            return false;
-        };
-        match self.spec.wish.is_replaced(session, leaf).await {
-            Ok(replaced) => replaced,
-            Err(failure) => {
-                eprintln!("{}: {failure}; what is there stays", self.name);
-                false
-            }
-        }
     }
 }
 

@@ -34,9 +34,11 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
         Some(Err(_)) => return Err(Fault::invalid("limit: expected a number from 1 to 1000")),
     };
     let (now, until) = (ctx.now(), later(ctx.now(), within));
-    let mut rows = Vec::new();
+    let (mut rows, mut issuers) = (Vec::new(), Vec::new());
     for issuer in Issuer::all(view).await? {
-        let facts = facts(&issuer.der()?)?;
+        let der = issuer.der()?;
+        let facts = facts(&der)?;
+        issuers.push(der);
         if facts.not_after <= until && issuer.revoked_at.is_none() {
             rows.push((
                 facts.not_after,
@@ -50,8 +52,13 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let more = found.len() > limit;
     for end in found.iter().take(limit) {
         let stored: Option<Issued> = view.get(&certs::row(&end.serial)).await?;
-        if let Some(stored) = stored.filter(|stored| stored.revoked_at.is_none()) {
-            rows.push((stored.not_after, of_certificate(&stored, &end.serial)?));
+        let Some(stored) = stored.filter(|stored| stored.revoked_at.is_none()) else {
+            continue;
+        };
+        // A root stores its own certificate as others.
+        let der = stored.der()?;
+        if !issuers.contains(&der) {
+            rows.push((stored.not_after, of_certificate(&stored, &der, &end.serial)));
         }
     }
     rows.sort_by_key(|(not_after, _)| *not_after);
@@ -85,14 +92,14 @@ fn name_of(issuer: &Issuer) -> &str {
     }
 }
 
-fn of_certificate(stored: &Issued, number: &[u8]) -> Result<Value, Fault> {
-    Ok(json!({
+fn of_certificate(stored: &Issued, der: &[u8], number: &[u8]) -> Value {
+    json!({
         "kind": "certificate",
-        "name": subject(&stored.der()?),
+        "name": subject(der),
         "serial_number": serial::colons(number),
         "not_after": whole(stored.not_after),
         "issuer_id": stored.issuer,
-    }))
+    })
 }
 
 /// As certificates have it.
