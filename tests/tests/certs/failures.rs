@@ -96,6 +96,17 @@ fn a_reload_that_fails_or_does_nothing_is_taken_back() {
     // Of another port nobody knows anything.
     let port = ["--reload", "true", "--probe", "127.0.0.1:1"];
     comes_to_nothing(&site, &install(&port), "127.0.0.1:1: Connection refused");
+    // Somewhere else, in vain; what was there goes on.
+    let other = site.path("other").display().to_string();
+    let place = format!("--layout separate --to {other} --reload false");
+    let said = site.pki(&format!("install web --name {NAME} --as shop {place}"));
+    assert_eq!(
+        (said.code, names(Path::new(&other))),
+        (4, vec![]),
+        "{}",
+        said.err
+    );
+    site.good("renew shop");
     let name = ["--server-name", "-"];
     let said = site.run(&install(&name));
     assert!(said.err.contains("no name to ask for"), "{}", said.err);

@@ -39,10 +39,6 @@ pub(crate) async fn renew(session: &Session, entry: &mut Entry, force: bool) -> 
     let place = &entry.record.spec.place;
     let contents = place.layout.contents(&place.to, &pair, looks).await?;
     let files: Vec<Placed> = contents.iter().map(Placed::plan).collect();
-    entry.record.files = contents
-        .iter()
-        .map(|content| content.path.clone())
-        .collect();
     entry.record.unfinished = Some(Unfinished {
         leaf: pair.leaf,
         files: files.clone(),
@@ -91,6 +87,8 @@ async fn conclude(entry: &mut Entry) -> Outcome<Leaf> {
     let record = &mut entry.record;
     record.installed = Some(unfinished.leaf.clone());
     record.installed_at = Some(Timestamp::now());
+    let files = unfinished.files.iter();
+    record.files = files.map(|placed| placed.path.clone()).collect();
     record.unfinished = None;
     record.failure = None;
     entry.save()?;

@@ -95,13 +95,14 @@ impl Place {
     /// An error if anybody could put another key in its place, or if there is one that is not `ours`.
     pub(crate) fn check(&self, ours: &[PathBuf], force: bool) -> Outcome {
         let key = self.layout.key_path(&self.to);
+        let real = fs::canonicalize(&key).unwrap_or_else(|_| key.clone());
         let folder = key.parent().unwrap_or(Path::new("/"));
         match fs::metadata(folder) {
             Ok(found) if found.is_dir() && found.mode() & 0o1002 == 0o002 => Err(local(
                 format!("anyone may write into {}", folder.display()),
                 format!("chmod o-w {}", folder.display()),
             )),
-            _ if !force && key.exists() && !ours.contains(&key) => Err(local(
+            _ if !force && key.exists() && !ours.contains(&real) => Err(local(
                 format!("{} is there already, and not of our making", key.display()),
                 "give --force to replace it, or another place with --to",
             )),
