@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use vault_tests::{Options, Vaultctl};
+
 use crate::site::Site;
 
 /// More than one page of the index.
@@ -121,4 +123,28 @@ fn many_certificates_are_counted_and_the_soonest_are_shown() {
     }
     has("vaultd_certificate_not_after_seconds{mount=\"pki/\",name=\"");
     has("vaultd_certificate_last_error{mount=\"top/\",name=\"");
+}
+
+#[test]
+fn the_doctor_looks_at_authorities_the_listener_and_the_ca_file() {
+    let site = Site::with(Options::default());
+    let short =
+        json!({"common_name": "Short", "issuer_name": "short", "key_type": "ec", "ttl": "100h"});
+    let made = site.vault.root("POST", "top/root/rotate/internal", short);
+    made.expect(200);
+    let doctor = Vaultctl::new(site.dir.path(), &site.vault.addr)
+        .env("VAULT_TOKEN", &site.vault.root)
+        .env("VAULT_CACERT", &site.vault.ca().display().to_string());
+    let said = doctor.run(&["doctor", "--format", "json"], "");
+    let said: Value = serde_json::from_str(&said.out).unwrap();
+    let checks = said["checks"].as_array().unwrap();
+    let verdict = |text: &str| {
+        let is_it = |check: &&Value| check["text"].as_str().unwrap().contains(text);
+        let found = checks.iter().find(is_it);
+        found.map_or("none", |check| check["verdict"].as_str().unwrap())
+    };
+    assert_eq!(verdict("the issuer top/short ends"), "WARN", "{said}");
+    assert_eq!(verdict("ca.pem ends"), "PASS", "{said}");
+    assert_eq!(verdict("the server's certificate ends"), "PASS", "{said}");
+    assert_eq!(verdict("the issuer pki/"), "none", "{said}");
 }
