@@ -72,6 +72,8 @@ async fn core(data: PathBuf, key: &str) -> Arc<Core> {
         remote: [127, 0, 0, 1].into(),
         now: now(),
         help: false,
+        head: false,
+        content_type: String::new(),
         client_chain: Default::default(),
         standing: Default::default(),
     };

@@ -156,6 +156,8 @@ fn parts(vault: &Unsealed, ctx: &Ctx<'_>, wanted: Vec<Wanted>) -> Result<Vec<Par
             client_chain: ctx.request.client_chain.clone(),
             now: ctx.request.now,
             help: false,
+            head: false,
+            content_type: String::new(),
             standing: Default::default(),
         };
         Ok(Part {

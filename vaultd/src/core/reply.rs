@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderName;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -101,6 +102,8 @@ pub struct Reply {
     pub bare: bool,
     /// Not JSON: content type and body.
     pub text: Option<(&'static str, Vec<u8>)>,
+    /// Headers of this answer; a content type replaces the usual one.
+    pub headers: Vec<(HeaderName, String)>,
     /// Type of the mount that answered.
     pub mount_type: &'static str,
     /// What core does once the transaction is committed.
@@ -206,6 +209,13 @@ impl Reply {
     #[must_use]
     pub fn top_level(mut self) -> Reply {
         self.top_level = true;
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: impl Into<String>) -> Reply {
+        self.headers.push((name, value.into()));
         self
     }
 

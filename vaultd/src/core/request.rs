@@ -91,6 +91,10 @@ pub struct Request {
     pub now: Timestamp,
     /// `?help=1`.
     pub help: bool,
+    /// Only the head of the answer is wanted.
+    pub head: bool,
+    /// Of the body: in lower case, without parameters.
+    pub content_type: String,
     /// What a rate limit leaves to the caller, for the answer's headers.
     pub standing: OnceLock<Standing>,
 }
@@ -111,6 +115,8 @@ impl Request {
             remote: IpAddr::from(std::net::Ipv4Addr::LOCALHOST),
             now,
             help: false,
+            head: false,
+            content_type: String::new(),
             standing: Default::default(),
             client_chain: Default::default(),
         })

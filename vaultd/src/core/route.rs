@@ -21,6 +21,7 @@ pub enum Access {
 }
 
 /// One operation. `C` names it inside its engine.
+#[derive(Clone, Copy)]
 pub struct Row<C: 'static> {
     pub verb: Verb,
     /// Segments: literal, `{name}` for one, `{name..}` for one or more, `{name..?}` for any number;

@@ -203,8 +203,8 @@ async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> S
     if let Some(last) = received.follows {
         return stream::serve(core, received.request, last).await;
     }
-    let head = received.head;
     let request = received.request;
+    let head = request.head;
     let (outcome, standing) = if matches!(request.verb, Verb::Read | Verb::List) {
         let served = pin!(AssertUnwindSafe(core.handle(&request)).catch_unwind());
         let served = in_time(served).await.map(Result::ok);

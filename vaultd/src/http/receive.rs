@@ -41,7 +41,6 @@ impl From<Fault> for Refused {
 
 pub struct Received {
     pub request: Request,
-    pub head: bool,
     /// The client wants a stream, behind the event with this id if it has seen one.
     pub follows: Option<Option<String>>,
 }
@@ -81,10 +80,11 @@ pub async fn receive(
     let help = wanted("help").is_some_and(|value| !value.is_empty());
 
     let mut body = Body::default();
+    let content_type = content_type(&parts.headers);
     match verb {
         Verb::Write | Verb::Patch => {
             let bytes = read(http_body, token.is_some()).await?;
-            body = parse(&bytes, &parts.headers, verb, token.is_none())?;
+            body = parse(&bytes, &content_type, verb, token.is_none())?;
         }
         Verb::Read | Verb::Delete | Verb::List => {
             let rest: Vec<&str> = query_text
@@ -107,6 +107,8 @@ pub async fn receive(
         client_chain: peer.chain,
         now,
         help,
+        head,
+        content_type,
         standing: OnceLock::new(),
     };
     let last = || {
@@ -120,7 +122,6 @@ pub async fn receive(
     Ok(Received {
         follows: stream::is_wanted(&parts.headers, &request).then(last),
         request,
-        head,
     })
 }
 
@@ -218,17 +219,16 @@ async fn read(body: Incoming, has_token: bool) -> Result<Zeroizing<Vec<u8>>, Fau
     Ok(Zeroizing::new(collected.to_bytes().to_vec()))
 }
 
-fn parse(bytes: &[u8], headers: &HeaderMap, verb: Verb, anonymous: bool) -> Result<Body, Fault> {
+fn content_type(headers: &HeaderMap) -> String {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
-    let kind = kind
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or("");
+    kind.trim().to_ascii_lowercase()
+}
+
+fn parse(bytes: &[u8], kind: &str, verb: Verb, anonymous: bool) -> Result<Body, Fault> {
     if verb == Verb::Patch && kind != "application/merge-patch+json" {
         return Err(Fault::MediaType(
             "PATCH requires Content-Type of application/merge-patch+json".to_owned(),

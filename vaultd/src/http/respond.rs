@@ -1,7 +1,7 @@
 //! An outcome -> an HTTP response.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 
@@ -16,10 +16,14 @@ pub type Answer = Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-pub fn respond(outcome: Result<Reply, Fault>, request_id: &str, head: bool) -> Answer {
+pub fn respond(mut outcome: Result<Reply, Fault>, request_id: &str, head: bool) -> Answer {
     let status = status_of(&outcome);
     // A load balancer may ask for 204, which has no body.
     let head = head || status == 204;
+    let mut headers = Vec::new();
+    if let Ok(reply) = &mut outcome {
+        headers = std::mem::take(&mut reply.headers);
+    }
     let mut response = match outcome {
         Ok(Reply {
             text: Some((kind, bytes)),
@@ -40,7 +44,21 @@ pub fn respond(outcome: Result<Reply, Fault>, request_id: &str, head: bool) -> A
     };
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    add_headers(&mut response, headers);
     finish(response)
+}
+
+/// Of several with one name all are sent, but for the type of the content, which is one.
+fn add_headers(response: &mut Answer, headers: Vec<(HeaderName, String)>) {
+    for (name, value) in headers {
+        let Ok(value) = HeaderValue::try_from(value) else {
+            continue;
+        };
+        match name {
+            header::CONTENT_TYPE => drop(response.headers_mut().insert(name, value)),
+            _ => drop(response.headers_mut().append(name, value)),
+        }
+    }
 }
 
 fn refuse(fault: &Fault, status: u16, request_id: &str, head: bool) -> Answer {

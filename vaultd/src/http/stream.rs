@@ -129,6 +129,8 @@ impl Follow {
             client_chain: None,
             now: (self.core.clock)(),
             help: false,
+            head: false,
+            content_type: String::new(),
             standing: Default::default(),
         };
         let reply = self.core.handle(&request).await?;

@@ -4,11 +4,11 @@ use aws_lc_rs::signature::{
     self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
 use rustls::pki_types::pem::{self, PemObject as _, SectionKind};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::{Algorithm, JoseError, decode};
+use super::{Algorithm, JoseError, decode, encode};
 
 /// Smaller RSA keys can be broken, larger ones are slow to verify.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -109,6 +109,40 @@ impl VerifyKey {
             only,
             ..VerifyKey::new(material)?
         })
+    }
+
+    /// The members that make the key what it is, in one spelling (RFC 7638, 3.2).
+    pub fn to_jwk(&self) -> Map<String, Value> {
+        let pair = |point: &[u8]| {
+            let (x, y) = point[1..].split_at(point.len() / 2);
+            (encode(x), encode(y))
+        };
+        let ec = |curve: &str, point: &[u8]| {
+            let (x, y) = pair(point);
+            json!({ "crv": curve, "kty": "EC", "x": x, "y": y })
+        };
+        let jwk = match &self.material {
+            Material::Rsa { modulus, exponent } => {
+                json!({ "e": encode(exponent), "kty": "RSA", "n": encode(modulus) })
+            }
+            Material::P256(point) => ec("P-256", point),
+            Material::P384(point) => ec("P-384", point),
+            Material::P521(point) => ec("P-521", point),
+            Material::Ed25519(key) => {
+                json!({ "crv": "Ed25519", "kty": "OKP", "x": encode(key) })
+            }
+        };
+        match jwk {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    /// SHA-256 of that, in base64url (RFC 7638).
+    pub fn thumbprint(&self) -> String {
+        // The names above are in lexicographic order, as a map keeps them.
+        let text = Value::Object(self.to_jwk()).to_string();
+        encode(&vault_crypto::sha256(text.as_bytes()))
     }
 
     pub fn id(&self) -> Option<&str> {

@@ -1,19 +1,22 @@
-//! Verification of signed tokens: JWS in compact form (RFC 7515), JWK (RFC 7517), their algorithms
+//! Verification of signed tokens and messages: JWS in compact and in flattened form (RFC 7515), JWK (RFC 7517), their algorithms
 //! (RFC 7518, 8037) and the advice of RFC 8725.
 //!
 //! Promises: an algorithm is used only if the key is of its kind, the caller allows it and the key
 //! itself does not name another; `none`, HMAC and encryption do not exist here. A key comes from the
-//! caller, never from a token (`jku`, `jwk`, `x5u`, `x5c` mean nothing). A name that occurs twice in a
+//! caller, never from a token (`jku`, `jwk`, `x5u`, `x5c` mean nothing); of a flattened message the
+//! caller may take the `jwk`, where the protocol is about proving it (RFC 8555). A name that occurs twice in a
 //! JSON object, base64 in a second spelling, `crit` and `b64` are refused, whatever is signed. What a
 //! token says is given out only after its signature held. No error holds a part of a token.
 
 mod algorithm;
+mod flattened;
 mod json;
 mod key;
 mod set;
 mod token;
 
 pub use algorithm::Algorithm;
+pub use flattened::{Flattened, Protected};
 pub use json::object;
 pub use key::VerifyKey;
 pub use set::KeySet;
@@ -39,11 +42,17 @@ pub enum JoseError {
 }
 
 /// Base64url without padding and with one spelling for each value.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD
         .decode(text)
         .ok()
+}
+
+/// The same, written.
+pub fn encode(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]

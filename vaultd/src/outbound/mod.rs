@@ -2,11 +2,14 @@
 //!
 //! Promises: one deadline for the whole exchange, an answer of bounded size, no redirect followed,
 //! no proxy from the environment, and a given CA replaces the system's. Nothing of a request or an
-//! answer is in an error or a log. Does not promise that an address is not an internal one: the URLs
-//! come from the mount's config, which is the operator's, or from a certificate of an authority that the
-//! operator trusts.
+//! answer is in an error or a log. That an address is not an internal one is promised by `Guarded` only,
+//! for what strangers name: other URLs come from the mount's config, which is the operator's, or from a
+//! certificate of an authority that the operator trusts.
 
 mod directory;
+mod dns;
+mod guarded;
+mod networks;
 mod tls;
 mod trust;
 mod url;
@@ -33,6 +36,9 @@ use zeroize::Zeroizing;
 pub use self::directory::{
     Dereference, Directory, DirectoryUrl, Entry, Reach, Search, in_filter, in_name, is_filter,
 };
+pub use self::dns::{Resolver, Unresolved};
+pub use self::guarded::{Guarded, Unreachable};
+pub use self::networks::Networks;
 pub use self::tls::{TlsRules, TlsVersion, certified};
 pub use self::trust::Trust;
 pub use self::url::{Url, form, percent};

@@ -60,14 +60,15 @@ impl Url {
             .unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
-    pub(super) fn authority(&self) -> &str {
+    /// Host and port, as given.
+    pub fn authority(&self) -> &str {
         self.uri
             .authority()
             .map_or("", |authority| authority.as_str())
     }
 
     /// Path and query.
-    pub(super) fn target(&self) -> &str {
+    pub fn target(&self) -> &str {
         self.uri
             .path_and_query()
             .map_or("/", |target| target.as_str())

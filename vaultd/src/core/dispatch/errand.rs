@@ -7,18 +7,20 @@ use crate::barrier::View;
 use crate::core::errand::{Means, Room};
 use crate::core::fault::Fault;
 use crate::core::mount::Kind;
-use crate::engine::{acme, sshkeys};
+use crate::engine::{acme, pki, sshkeys};
 
 /// One thing to do outside.
 pub enum Errand {
     Acme(Box<acme::Errand>),
     SshKeys(sshkeys::Errand),
+    Pki(pki::Errand),
 }
 
 /// What came of it.
 pub enum Done {
     Acme(Box<acme::Done>),
     SshKeys(sshkeys::Done),
+    Pki(pki::Done),
 }
 
 /// Engines without work outside have none.
@@ -37,6 +39,10 @@ pub async fn due(
             let due = sshkeys::due(now, room, view).await?;
             Ok(due.into_iter().map(Errand::SshKeys).collect())
         }
+        Kind::Pki => {
+            let due = pki::due(now, room, view).await?;
+            Ok(due.into_iter().map(Errand::Pki).collect())
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -47,6 +53,7 @@ impl Errand {
         match self {
             Errand::Acme(errand) => &errand.lanes,
             Errand::SshKeys(errand) => &errand.lanes,
+            Errand::Pki(errand) => &errand.lanes,
         }
     }
 
@@ -55,6 +62,7 @@ impl Errand {
         match self {
             Errand::Acme(errand) => errand.path(),
             Errand::SshKeys(errand) => errand.path(),
+            Errand::Pki(errand) => errand.path(),
         }
     }
 
@@ -63,6 +71,7 @@ impl Errand {
         match self {
             Errand::Acme(errand) => errand.is_outside(),
             Errand::SshKeys(errand) => errand.is_outside(),
+            Errand::Pki(_) => true,
         }
     }
 
@@ -74,6 +83,7 @@ impl Errand {
                 Ok(Done::Acme(Box::new(done)))
             }
             Errand::SshKeys(errand) => errand.carry_out(means).await.map(Done::SshKeys),
+            Errand::Pki(errand) => Ok(Done::Pki(errand.carry_out(means).await)),
         }
     }
 
@@ -92,6 +102,7 @@ impl Errand {
             (Errand::SshKeys(errand), Done::SshKeys(done)) => {
                 sshkeys::settle(errand, done, now, random, view).await
             }
+            (Errand::Pki(errand), Done::Pki(done)) => pki::settle(errand, done, now, view).await,
             _ => Err(Fault::Internal("an errand's outcome is another engine's")),
         }
     }
@@ -103,6 +114,7 @@ impl Done {
         match self {
             Done::Acme(done) => done.failure(),
             Done::SshKeys(done) => done.failure(),
+            Done::Pki(done) => done.failure(),
         }
     }
 }

@@ -84,6 +84,7 @@ pub async fn remind(mount: &Mount, about: &str, now: Timestamp, tx: &mut Tx) -> 
         Kind::SshCa => sshca::due(&mut tx.view(mount.number), about, now).await,
         Kind::Acme => acme::remind(about, now, &mut tx.view(mount.number)).await,
         Kind::SshKeys => sshkeys::remind(about, now, &mut tx.view(mount.number)).await,
+        Kind::Pki => pki::remind(about, now, &mut tx.view(mount.number)).await,
         _ => Ok(()),
     }
 }

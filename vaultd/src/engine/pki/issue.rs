@@ -88,7 +88,7 @@ pub(super) async fn sign(
     leaf.reply(ctx, &authority, None)
 }
 
-fn least_bits(role: &Role) -> i64 {
+pub(super) fn least_bits(role: &Role) -> i64 {
     match (role.key_type.as_str(), role.key_bits) {
         ("rsa", 0) => 2048,
         ("ec", 0) => 256,
@@ -164,17 +164,17 @@ pub(super) struct Leaf {
 }
 
 /// A certificate for a caller, whose names have been checked.
-struct Wish<'w> {
-    role: &'w Role,
-    authority: &'w Authority,
-    subject: &'w Subject,
+pub(super) struct Wish<'w> {
+    pub role: &'w Role,
+    pub authority: &'w Authority,
+    pub subject: &'w Subject,
     /// The CSR whose subject and extensions are taken over.
-    verbatim: Option<&'w Request>,
-    public: &'w PublicKey,
+    pub verbatim: Option<&'w Request>,
+    pub public: &'w PublicKey,
 }
 
 impl Wish<'_> {
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         ctx: &Ctx<'_>,
         prepared: &Prepared,

@@ -6,6 +6,7 @@
 //! nothing. Does not promise: that a certificate is forgotten by who does not ask for revocations:
 //! short lives do.
 
+mod acme;
 mod certs;
 mod ends;
 mod expiring;
@@ -28,12 +29,13 @@ mod subject;
 mod tidy;
 mod validity;
 
+use jiff::Timestamp;
 use vault_crypto::PrivateKey;
 
+pub use acme::{Done, Errand, due, remind, settle};
 pub use expiring::{counts, endings};
 pub use revoke::take_back;
 pub use routes::{Call, ROWS};
-pub use tidy::tidy;
 
 use self::issuers::Form;
 use self::lists::Kind;
@@ -130,6 +132,7 @@ pub async fn run(
 ) -> Result<Reply, Fault> {
     let issuer = issuer(ctx);
     match call {
+        Call::Acme(call) => Box::pin(acme::run(call, ctx, prepared, view)).await,
         Call::ListRoles => ctx.list_in(view, "role").await,
         Call::ReadRole => role::read(ctx, view).await,
         Call::WriteRole => role::write(ctx, false, view).await,
@@ -193,6 +196,11 @@ pub async fn run(
         Call::ReadAutoTidy => tidy::read_auto(view).await,
         Call::WriteAutoTidy => tidy::write_auto(ctx, view).await,
     }
+}
+
+/// Clears a little of what is over; true if there is more.
+pub async fn tidy(now: Timestamp, view: &mut View<'_>) -> Result<bool, Fault> {
+    Ok(tidy::tidy(now, view).await? || acme::tidy(now, view).await?)
 }
 
 /// Whether what a creating operation would create is there already.

@@ -19,5 +19,9 @@ pub(super) fn optional(body: &Body, field: &str) -> Result<String, Fault> {
 
 /// Where a role is stored.
 pub(super) fn role_row(ctx: &Ctx<'_>) -> Result<String, Fault> {
-    Ok(format!("role/{}", check(ctx.param("name"), "role")?))
+    row_of_role(ctx.param("name"))
+}
+
+pub(super) fn row_of_role(name: &str) -> Result<String, Fault> {
+    Ok(format!("role/{}", check(name, "role")?))
 }

@@ -86,7 +86,7 @@ pub async fn take_back(about: &str, now: Timestamp, view: &mut View<'_>) -> Resu
     mark(&number, &found, view).await
 }
 
-async fn mark(number: &[u8], found: &Issued, view: &mut View<'_>) -> Result<(), Fault> {
+pub(super) async fn mark(number: &[u8], found: &Issued, view: &mut View<'_>) -> Result<(), Fault> {
     found.store(number, view).await?;
     let Some(at) = found.revoked_at else {
         return Ok(());
@@ -102,7 +102,7 @@ async fn mark(number: &[u8], found: &Issued, view: &mut View<'_>) -> Result<(), 
 }
 
 /// A certificate that need not be stored: its issuer's signature proves where it is from.
-async fn given(text: &str, view: &mut View<'_>) -> Result<Issued, Fault> {
+pub(super) async fn given(text: &str, view: &mut View<'_>) -> Result<Issued, Fault> {
     let Ok(("CERTIFICATE", der)) = pem::read(text) else {
         return Err(Fault::invalid("certificate: expected one in PEM"));
     };

@@ -2,6 +2,7 @@
 
 mod update;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use vault_crypto::KeyKind;
@@ -72,6 +73,8 @@ pub(super) struct Role {
     /// Entries of `allowed_domains`, or of `allowed_uri_sans`, are templates of the caller's identity.
     pub allowed_domains_template: bool,
     pub allowed_uri_sans_template: bool,
+    /// Networks that are not public and may be reached to check challenges of ACME.
+    pub acme_allowed_networks: Vec<IpNet>,
 }
 
 impl Default for Role {
@@ -125,6 +128,7 @@ impl Default for Role {
             generate_lease: false,
             allowed_domains_template: false,
             allowed_uri_sans_template: false,
+            acme_allowed_networks: Vec::new(),
         }
     }
 }
@@ -147,12 +151,13 @@ impl Role {
     }
 
     pub(super) async fn named(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Role, Fault> {
-        let row = name::role_row(ctx)?;
-        let role: Option<std::sync::Arc<Role>> = view.get_shared(&row).await?;
-        match role {
-            Some(role) => Ok((*role).clone()),
-            None => Err(Fault::invalid("unknown role: create it first")),
-        }
+        let found = Role::find(ctx.param("name"), view).await?;
+        found.ok_or_else(|| Fault::invalid("unknown role: create it first"))
+    }
+
+    pub(super) async fn find(name: &str, view: &mut View<'_>) -> Result<Option<Role>, Fault> {
+        let role: Option<std::sync::Arc<Role>> = view.get_shared(&name::row_of_role(name)?).await?;
+        Ok(role.map(|role| (*role).clone()))
     }
 
     /// The role as it is for one caller. A template for which the caller has no plain value allows

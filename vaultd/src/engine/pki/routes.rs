@@ -1,5 +1,6 @@
 //! The API of pki as a table.
 
+use super::acme;
 use crate::core::request::Verb;
 use crate::core::route::{Access, Row};
 
@@ -71,6 +72,7 @@ pub enum Call {
     TidyCancel,
     ReadAutoTidy,
     WriteAutoTidy,
+    Acme(acme::Call),
 }
 
 const ROLE: &str = "issuer_ref ttl max_ttl not_after not_before_duration allow_localhost \
@@ -80,7 +82,7 @@ const ROLE: &str = "issuer_ref ttl max_ttl not_after not_before_duration allow_l
     allowed_user_ids cn_validations require_cn use_csr_common_name use_csr_sans server_flag \
     client_flag code_signing_flag email_protection_flag key_usage ext_key_usage ext_key_usage_oids \
     basic_constraints_valid_for_non_ca policy_identifiers key_type key_bits signature_bits use_pss \
-    ou organization country locality province street_address postal_code generate_lease no_store";
+    ou organization country locality province street_address postal_code generate_lease no_store acme_allowed_networks";
 const ISSUE: &str = "common_name alt_names ip_sans uri_sans other_sans ttl not_after format \
     private_key_format exclude_cn_from_sans remove_roots_from_chain user_ids serial_number \
     not_before_duration issuer_ref";
@@ -121,9 +123,41 @@ const fn sudo(row: Row<Call>) -> Row<Call> {
     row.access(Access::Sudo)
 }
 
-/// Every operation. All nodes share one store: what Vault calls unified is the same list.
+/// Every operation.
+pub const ROWS: &[Row<Call>] = &joined();
+
+const COUNT: usize = {
+    let (mut count, mut table) = (OWN.len(), 0);
+    while table < acme::ROWS.len() {
+        count += acme::ROWS[table].len();
+        table += 1;
+    }
+    count
+};
+
+/// This table and those of the ACME server.
+const fn joined() -> [Row<Call>; COUNT] {
+    let mut all = [OWN[0]; COUNT];
+    let (mut at, mut table) = (0, 0);
+    while at < OWN.len() {
+        all[at] = OWN[at];
+        at += 1;
+    }
+    while table < acme::ROWS.len() {
+        let rows = acme::ROWS[table];
+        let mut row = 0;
+        while row < rows.len() {
+            all[at] = rows[row];
+            (at, row) = (at + 1, row + 1);
+        }
+        table += 1;
+    }
+    all
+}
+
+/// All nodes share one store: what Vault calls unified is the same list.
 #[rustfmt::skip]
-pub const ROWS: &[Row<Call>] = &[
+const OWN: &[Row<Call>] = &[
     Row::new(Verb::List, "roles", Call::ListRoles, "after limit", "List the roles."),
     Row::new(Verb::Read, "roles/{name}", Call::ReadRole, "", "Read what a role allows."),
     Row::new(Verb::Write, "roles/{name}", Call::WriteRole, ROLE, "Create or replace a role.").creates(),

@@ -120,6 +120,8 @@ impl Fixture {
             client_chain: None,
             now: self.now,
             help: false,
+            head: false,
+            content_type: String::new(),
             standing: Default::default(),
         }
     }

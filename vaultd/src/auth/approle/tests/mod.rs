@@ -75,6 +75,8 @@ impl Fixture {
             client_chain: None,
             now: self.now,
             help: false,
+            head: false,
+            content_type: String::new(),
             standing: Default::default(),
         };
         let ctx = Ctx {

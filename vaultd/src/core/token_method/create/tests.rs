@@ -39,6 +39,8 @@ fn child(
         client_chain: None,
         now,
         help: false,
+        head: false,
+        content_type: String::new(),
         standing: Default::default(),
     };
     let kind = crate::core::mount::Kind::Token;

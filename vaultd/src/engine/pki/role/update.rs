@@ -6,7 +6,7 @@ use vault_x509::{KeyUsage, Purpose, oid};
 use super::Role;
 use crate::core::body::Body;
 use crate::core::fault::Fault;
-use crate::engine::pki::{key, validity};
+use crate::engine::pki::{acme, key, validity};
 use crate::engine::template;
 
 impl Role {
@@ -112,6 +112,9 @@ impl Role {
             if let Some(list) = body.list(field)? {
                 *into = list;
             }
+        }
+        if let Some(networks) = acme::networks(body, "acme_allowed_networks")? {
+            self.acme_allowed_networks = networks;
         }
         Ok(())
     }
