@@ -108,7 +108,7 @@ impl Account {
             let text = "the account is deactivated";
             return Err(Problem::new(Kind::Unauthorized, text).into());
         }
-        let always = directory.settings.eab_policy == Binding::AlwaysRequired;
+        let always = directory.settings.eab_policy == Binding::Always;
         if always && self.binding.is_none() {
             let text =
                 "every account here needs an external account binding: register anew with one";
@@ -213,7 +213,7 @@ pub(super) async fn new(
     let remote = ctx.request.remote.to_string();
     let binding = match &asked.external_account_binding {
         Some(given) => Some(given.take(key, directory, ctx, view).await?),
-        None if directory.settings.eab_policy != Binding::NotRequired => {
+        None if directory.settings.eab_policy != Binding::Voluntary => {
             let text = "a new account needs an external account binding: have an operator make a key with acme/new-eab";
             return Err(Problem::new(Kind::ExternalAccountRequired, text).into());
         }

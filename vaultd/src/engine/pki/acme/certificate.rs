@@ -102,7 +102,7 @@ pub(super) async fn finalize(
     let policy = directory.policy(order.profile.as_deref(), view).await?;
     // The role may have changed since.
     order::allowed(&identifiers, &policy)?;
-    let bad = |refusal: Refusal| refusal.as_kind(Kind::BadCSR);
+    let bad = |refusal: Refusal| refusal.into_kind(Kind::BadCSR);
     let csr = read(&asked.csr, account).map_err(bad)?;
     let common_name = same_names(&csr, &identifiers)?;
     let Policy { role, issuer, .. } = policy;

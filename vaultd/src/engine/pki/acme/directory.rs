@@ -189,7 +189,7 @@ pub(super) async fn show(ctx: &Ctx<'_>, view: &mut View<'_>) -> Outcome<Reply> {
     let directory = Directory::of(ctx, view).await?;
     // What cannot be served is not offered.
     directory.policy(None, view).await?;
-    let required = directory.settings.eab_policy != Binding::NotRequired;
+    let required = directory.settings.eab_policy != Binding::Voluntary;
     let mut meta = Map::new();
     meta.insert("externalAccountRequired".into(), required.into());
     let profiles = directory.profiles(view).await?;

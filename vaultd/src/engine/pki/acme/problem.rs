@@ -203,7 +203,7 @@ impl From<JoseError> for Refusal {
 
 impl Refusal {
     /// A request that makes no sense, told as a problem of this kind.
-    pub(super) fn as_kind(self, kind: Kind) -> Refusal {
+    pub(super) fn into_kind(self, kind: Kind) -> Refusal {
         match self {
             Refusal::Problem(problem) if problem.kind == Kind::Malformed => {
                 Refusal::Problem(Problem::new(kind, problem.detail))

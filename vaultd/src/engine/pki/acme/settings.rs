@@ -21,16 +21,16 @@ const ROW: &str = "config/acme";
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Binding {
     #[default]
-    NotRequired,
-    NewAccountRequired,
-    AlwaysRequired,
+    Voluntary,
+    NewAccounts,
+    Always,
 }
 
 impl Binding {
     const ALL: [(Binding, &str); 3] = [
-        (Binding::NotRequired, "not-required"),
-        (Binding::NewAccountRequired, "new-account-required"),
-        (Binding::AlwaysRequired, "always-required"),
+        (Binding::Voluntary, "not-required"),
+        (Binding::NewAccounts, "new-account-required"),
+        (Binding::Always, "always-required"),
     ];
 
     fn name(self) -> &'static str {
@@ -78,7 +78,7 @@ impl Default for Settings {
             allowed_roles: all(),
             allowed_issuers: all(),
             allow_role_ext_key_usage: false,
-            eab_policy: Binding::NotRequired,
+            eab_policy: Binding::Voluntary,
             dns_resolver: String::new(),
             max_ttl: 90 * 24 * 3600,
             allowed_networks: Vec::new(),
