@@ -16,7 +16,7 @@ use super::files::Placed;
 use super::leaf::Leaf;
 use super::spec::Spec;
 use crate::atomic;
-use crate::error::{Outcome, file, local, plain};
+use crate::error::{Failure, Outcome, file, local, plain};
 
 /// Of one certificate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -136,6 +136,9 @@ impl Records {
     /// Takes one for changing. A new one has this specification; one that is there gets it.
     pub(crate) fn open(&self, name: &str, spec: Option<Spec>) -> Outcome<Entry> {
         let path = self.path(name, "json")?;
+        if spec.is_none() && !path.exists() {
+            return Err(self.unknown(name)?);
+        }
         let lock = self.lock(name)?;
         let mut before = None;
         let record = match (read(&path)?, spec) {
@@ -153,14 +156,7 @@ impl Records {
                 unfinished: None,
                 failure: None,
             },
-            (None, None) => {
-                let known = self.names()?.join(", ");
-                let known = match known.as_str() {
-                    "" => "there is none yet: vaultctl pki install --help".to_owned(),
-                    names => format!("there are: {names}"),
-                };
-                return Err(local(format!("no certificate {name} is kept here"), known));
-            }
+            (None, None) => return Err(self.unknown(name)?),
         };
         Ok(Entry {
             name: name.to_owned(),
@@ -169,6 +165,16 @@ impl Records {
             path,
             _lock: lock,
         })
+    }
+
+    /// What is said of a name that nothing is noted of.
+    fn unknown(&self, name: &str) -> Outcome<Failure> {
+        let next = match self.names()?.join(", ").as_str() {
+            "" => "there is none yet: vaultctl pki install --help".to_owned(),
+            names => format!("there are: {names}"),
+        };
+        let what = format!("no certificate {name} is kept here");
+        Ok(local(what, next))
     }
 
     fn path(&self, name: &str, end: &str) -> Outcome<PathBuf> {
