@@ -156,8 +156,9 @@ fn plaintext_on_a_tls_port_is_not_answered() {
 fn certificate_changes_on_sighup_and_open_connections_stay() {
     let certs = tempfile::tempdir().unwrap();
     let dir = certs.path();
-    let make =
-        || vaultd::http::tls::own(dir, "127.0.0.1:0".parse().unwrap(), 1_790_000_000).unwrap();
+    let make = || {
+        vaultd::http::tls::own(dir, "127.0.0.1:0".parse().unwrap(), 1_790_000_000, 86_400).unwrap()
+    };
     let (cert, key) = make();
     let options = Options {
         toml: format!(

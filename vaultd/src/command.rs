@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, ListenerConfig, StorageConfig, TlsConfig};
 use crate::core::operator;
-use crate::http::tls::Rules;
+use crate::http::tls::{OWN_LIFE, Rules};
 use crate::server::Server;
 
 #[derive(Parser)]
@@ -152,6 +152,7 @@ fn describe(tls: &TlsConfig) -> &'static str {
         TlsConfig::Off => "plain HTTP, loopback only",
         TlsConfig::Files { .. } => "TLS with the configured certificate",
         TlsConfig::Own { .. } => "TLS with a certificate of its own",
+        TlsConfig::Obtained { .. } => "TLS with a certificate from an engine",
     }
 }
 
@@ -203,6 +204,7 @@ async fn dev(
     let tls = if tls {
         TlsConfig::Own {
             rules: Rules::default(),
+            life: OWN_LIFE,
         }
     } else {
         TlsConfig::Off

@@ -22,6 +22,7 @@ pub mod jose;
 pub mod log;
 pub mod memory;
 pub mod outbound;
+pub mod served;
 pub mod server;
 pub mod stack;
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -13,10 +12,11 @@ use vault_crypto::{Random, System};
 
 use crate::audit::{Broker, DeviceConfig};
 use crate::barrier::{Engine, Memory, SealRecord, Sqlite};
-use crate::config::{AuditConfig, Config, StorageConfig, TlsConfig};
+use crate::config::{AuditConfig, Config, StorageConfig};
 use crate::core::autoseal::{self, Transit};
 use crate::core::{Clock, Core, Settings, background};
-use crate::http::{self, tls};
+use crate::http;
+use crate::served::{self, Served};
 
 /// A server that listens.
 pub struct Server {
@@ -24,7 +24,7 @@ pub struct Server {
     pub addresses: Vec<(SocketAddr, bool)>,
     /// The CA that clients trust, if the server made its own.
     pub ca_file: Option<PathBuf>,
-    certificates: Vec<(tls::Files, Arc<ArcSwap<rustls::ServerConfig>>)>,
+    certificates: Arc<[Served]>,
     stop: watch::Sender<bool>,
     /// Those that wait for `run`.
     bound: Vec<http::Listener>,
@@ -109,21 +109,31 @@ impl Server {
             core,
             addresses: Vec::new(),
             ca_file: None,
-            certificates: Vec::new(),
+            certificates: Arc::new([]),
             stop,
             bound: Vec::new(),
             proofs: None,
             listeners: tokio::task::JoinSet::new(),
             signals,
         };
-        for listener in &config.listeners {
-            let tls =
-                server.certificate(config, listener.address, &listener.tls, clock().as_second())?;
+        let dir = match &config.storage {
+            StorageConfig::Sqlite { dir } => dir.join("tls"),
+            StorageConfig::Memory => {
+                std::env::temp_dir().join(format!("vaultd-tls-{}", std::process::id()))
+            }
+        };
+        let mut certificates = Vec::new();
+        for (number, listener) in config.listeners.iter().enumerate() {
+            let served = Served::new(&dir, listener.address, &listener.tls, number, clock())?;
+            let tls = served.as_ref().map(|served| Arc::clone(&served.shared));
             let bound = http::bind(listener.address, tls.clone()).await;
             let bound = bound.with_context(|| format!("cannot listen on {}", listener.address))?;
             server.addresses.push((bound.address()?, tls.is_some()));
             server.bound.push(bound);
+            server.ca_file = server.ca_file.or(served.as_ref().and_then(Served::ca_file));
+            certificates.extend(served);
         }
+        server.certificates = certificates.into();
         if let Some(address) = config.acme.http_listen {
             let bound = http::ProofListener::bind(address).await;
             let bound = bound.with_context(|| format!("cannot listen on {address} for http-01"))?;
@@ -131,41 +141,6 @@ impl Server {
             server.proofs = Some(bound);
         }
         Ok(server)
-    }
-
-    fn certificate(
-        &mut self,
-        config: &Config,
-        address: SocketAddr,
-        tls: &TlsConfig,
-        now: i64,
-    ) -> Result<Option<Arc<ArcSwap<rustls::ServerConfig>>>> {
-        let files = match tls {
-            TlsConfig::Off => return Ok(None),
-            TlsConfig::Files { cert, key, rules } => tls::Files {
-                cert: cert.clone(),
-                key: key.clone(),
-                rules: rules.clone(),
-            },
-            TlsConfig::Own { rules } => {
-                let dir = match &config.storage {
-                    StorageConfig::Sqlite { dir } => dir.join("tls"),
-                    StorageConfig::Memory => {
-                        std::env::temp_dir().join(format!("vaultd-tls-{}", std::process::id()))
-                    }
-                };
-                let (cert, key) = tls::own(&dir, address, now).context("own TLS certificate")?;
-                self.ca_file = Some(dir.join("ca.pem"));
-                tls::Files {
-                    cert,
-                    key,
-                    rules: rules.clone(),
-                }
-            }
-        };
-        let shared = Arc::new(ArcSwap::new(tls::load(&files)?));
-        self.certificates.push((files, Arc::clone(&shared)));
-        Ok(Some(shared))
     }
 
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads certificates and reopens audit files.
@@ -178,6 +153,8 @@ impl Server {
             let serve = proofs.serve(Arc::clone(&self.core), self.stop.subscribe());
             self.listeners.spawn(serve);
         }
+        let renewal = served::run(Arc::clone(&self.core), Arc::clone(&self.certificates));
+        let renewal = tokio::spawn(renewal);
         notify(&[
             sd_notify::NotifyState::Ready,
             sd_notify::NotifyState::Status("serving; see 'vaultctl status'"),
@@ -191,6 +168,7 @@ impl Server {
         }
         notify(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
+        renewal.abort();
         let _ = self.stop.send(true);
         self.core.gate.hurry();
         while self.listeners.join_next().await.is_some() {}
@@ -201,12 +179,9 @@ impl Server {
 
     /// Connections keep the certificate that they began with.
     fn reload(&self) {
-        for (files, shared) in &self.certificates {
-            match tls::load(files) {
-                Ok(fresh) => {
-                    shared.store(fresh);
-                    tracing::info!(certificate = %files.cert.display(), "certificate reloaded");
-                }
+        for served in self.certificates.iter() {
+            match served.reload() {
+                Ok(file) => tracing::info!(certificate = %file.display(), "certificate reloaded"),
                 Err(error) => {
                     tracing::error!("certificate not reloaded, the old one stays: {error:#}")
                 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod challenges;
+mod listener;
 mod lives;
 mod machine;
 mod site;

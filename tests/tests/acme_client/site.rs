@@ -25,12 +25,18 @@ impl Site {
 
     /// With an authority of other habits.
     pub fn with(adjust: impl FnOnce(&mut Habits)) -> Site {
+        Site::with_listener("", adjust)
+    }
+
+    /// With more keys of the listener.
+    pub fn with_listener(keys: &str, adjust: impl FnOnce(&mut Habits)) -> Site {
         let http = free_port();
         let hook = tempfile::tempdir().unwrap().keep().join("hook");
         let toml =
             format!("[acme]\nhttp_listen = \"127.0.0.1:{http}\"\n[acme.hooks]\ntest = {hook:?}\n");
         let vault = Vault::ready_with(Options {
             toml,
+            listener: keys.to_owned(),
             ..Options::default()
         });
         let tls = vault.endpoint.address.rsplit_once(':').unwrap().1;

@@ -1,5 +1,6 @@
 //! File -> `Config`. Unknown keys are errors, with file, line and key; nothing here echoes a value.
 
+mod listener;
 mod native;
 mod seal;
 mod vault;
@@ -63,7 +64,31 @@ pub enum TlsConfig {
         rules: Rules,
     },
     /// An own CA and certificate in the data folder.
-    Own { rules: Rules },
+    Own {
+        rules: Rules,
+        /// Seconds that a certificate lives.
+        life: i64,
+    },
+    /// From an engine; until there is one, an own certificate.
+    Obtained { rules: Rules, source: Source },
+}
+
+/// The engine that a listener's certificate comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Pki {
+        mount: String,
+        role: String,
+        common_name: String,
+        alt_names: Vec<String>,
+        ip_sans: Vec<String>,
+        /// Seconds; `None` is the role's.
+        ttl: Option<u64>,
+    },
+    Acme {
+        mount: String,
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone)]

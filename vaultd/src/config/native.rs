@@ -10,12 +10,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{
-    AcmeConfig, AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal,
-    seconds,
-};
+use super::{AcmeConfig, AuditConfig, Config, StorageConfig, address, listener, seal, seconds};
 use crate::core::issue::SystemTtl;
-use crate::http::tls::{ClientCert, Rules};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,18 +64,28 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TableOrTables<T> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Listener {
-    address: String,
-    tls_cert_file: Option<PathBuf>,
-    tls_key_file: Option<PathBuf>,
+pub(super) struct Listener {
+    pub(super) address: String,
+    pub(super) tls_cert_file: Option<PathBuf>,
+    pub(super) tls_key_file: Option<PathBuf>,
     #[serde(default)]
-    tls_disable: bool,
-    tls_min_version: Option<String>,
-    tls_client_ca_file: Option<PathBuf>,
+    pub(super) tls_disable: bool,
+    pub(super) tls_min_version: Option<String>,
+    pub(super) tls_client_ca_file: Option<PathBuf>,
     #[serde(default)]
-    tls_require_and_verify_client_cert: bool,
+    pub(super) tls_require_and_verify_client_cert: bool,
     #[serde(default)]
-    tls_disable_client_certs: bool,
+    pub(super) tls_disable_client_certs: bool,
+    pub(super) tls_source: Option<String>,
+    pub(super) tls_mount: Option<String>,
+    pub(super) tls_role: Option<String>,
+    pub(super) tls_name: Option<String>,
+    pub(super) tls_common_name: Option<String>,
+    #[serde(default)]
+    pub(super) tls_alt_names: Vec<String>,
+    #[serde(default)]
+    pub(super) tls_ip_sans: Vec<String>,
+    pub(super) tls_ttl: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,7 +138,7 @@ pub fn parse(text: &str) -> Result<Config> {
             .listener
             .0
             .into_iter()
-            .map(listener)
+            .map(listener::read)
             .collect::<Result<_>>()?,
         storage,
         audit,
@@ -232,40 +238,4 @@ fn device(audit: &Audit) -> Result<AuditConfig> {
         "stdout" => Ok(AuditConfig::Stdout),
         _ => bail!("audit.type: expected \"file\" or \"stdout\""),
     }
-}
-
-fn listener(listener: Listener) -> Result<ListenerConfig> {
-    let allow_tls12 = match listener.tls_min_version.as_deref() {
-        None | Some("tls12" | "1.2") => true,
-        Some("tls13" | "1.3") => false,
-        Some(_) => bail!("listener.tls_min_version: expected \"tls12\" or \"tls13\""),
-    };
-    let client = ClientCert::new(
-        listener.tls_client_ca_file,
-        listener.tls_require_and_verify_client_cert,
-        listener.tls_disable_client_certs,
-    )
-    .context("listener")?;
-    if listener.tls_disable && matches!(client, ClientCert::Required(_)) {
-        bail!("listener: tls_disable contradicts tls_require_and_verify_client_cert");
-    }
-    let rules = Rules {
-        allow_tls12,
-        client,
-    };
-    let tls = match (
-        listener.tls_disable,
-        listener.tls_cert_file,
-        listener.tls_key_file,
-    ) {
-        (true, None, None) => TlsConfig::Off,
-        (true, _, _) => bail!("listener: tls_disable contradicts tls_cert_file and tls_key_file"),
-        (false, Some(cert), Some(key)) => TlsConfig::Files { cert, key, rules },
-        (false, None, None) => TlsConfig::Own { rules },
-        (false, _, _) => bail!("listener: tls_cert_file and tls_key_file belong together"),
-    };
-    Ok(ListenerConfig {
-        address: address(&listener.address)?,
-        tls,
-    })
 }

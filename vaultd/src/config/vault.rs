@@ -10,7 +10,7 @@ use super::{
     AuditConfig, Config, ListenerConfig, StorageConfig, TlsConfig, address, seal, seconds,
 };
 use crate::hcl::{self, Body, Entry, Kind, Value};
-use crate::http::tls::{ClientCert, Rules};
+use crate::http::tls::{ClientCert, OWN_LIFE, Rules};
 
 /// Keys that other servers need and this one does not.
 const NO_MEANING: &[&str] = &[
@@ -246,7 +246,10 @@ fn listener(body: &Body) -> Result<ListenerConfig> {
             key: key.into(),
             rules,
         },
-        (false, None, None) => TlsConfig::Own { rules },
+        (false, None, None) => TlsConfig::Own {
+            rules,
+            life: OWN_LIFE,
+        },
         (false, _, _) => bail!("tls_cert_file and tls_key_file belong together"),
     };
     Ok(ListenerConfig { address, tls })

@@ -12,6 +12,7 @@ pub mod background;
 pub mod batch;
 pub mod body;
 pub mod bundle;
+pub mod by_itself;
 pub mod caller;
 pub mod context;
 pub mod cors;
@@ -69,6 +70,7 @@ use vault_crypto::Random;
 use crate::audit::Broker;
 use crate::auth::jwt::Issuers;
 use crate::barrier::{Engine, Storage as _};
+use crate::engine::ending::Ending;
 use crate::outbound::Outbound;
 use dispatch::Resolved;
 use fault::Fault;
@@ -114,6 +116,8 @@ pub struct Core {
     /// Public keys of who signs tokens for logins.
     pub issuers: Issuers,
     pub meter: meter::Meter,
+    /// How the certificates of the listeners stand, by address.
+    pub served: std::sync::Mutex<BTreeMap<String, Ending>>,
     /// Who hands in leaked tokens.
     pub leaks: quota::Limiter,
     /// Unseals without shares.
@@ -149,6 +153,7 @@ impl Core {
             outbound: Arc::default(),
             issuers: Issuers::default(),
             meter: meter::Meter::default(),
+            served: std::sync::Mutex::default(),
             leaks: leak::limiter(),
             transit: None,
             operators: operator::Operators::default(),

@@ -14,11 +14,14 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 pub use super::client_cert::ClientCert;
 
 const CA_DAYS: i64 = 3650;
-const SERVER_DAYS: i64 = 365;
+const DAY: i64 = 86_400;
+/// Seconds that an own certificate lives, if nothing else is said.
+pub const OWN_LIFE: i64 = 365 * DAY;
 
 /// Where the server's certificate comes from.
 #[derive(Debug, Clone)]
@@ -78,7 +81,12 @@ pub fn load(files: &Files) -> Result<Arc<rustls::ServerConfig>> {
 
 /// The server's own certificate and key below `dir`, made or renewed where needed. Clients trust
 /// `ca.pem`.
-pub fn own(dir: &Path, address: SocketAddr, now_seconds: i64) -> Result<(PathBuf, PathBuf)> {
+pub fn own(
+    dir: &Path,
+    address: SocketAddr,
+    now_seconds: i64,
+    life: i64,
+) -> Result<(PathBuf, PathBuf)> {
     let (cert_file, key_file) = (dir.join("server.pem"), dir.join("server.key"));
     let (ca_file, ca_key_file) = (dir.join("ca.pem"), dir.join("ca.key"));
     if !ca_file.exists() {
@@ -92,33 +100,46 @@ pub fn own(dir: &Path, address: SocketAddr, now_seconds: i64) -> Result<(PathBuf
         write(&ca_key_file, &key.serialize_pem(), 0o600)?;
         write(&ca_file, &cert.pem(), 0o644)?;
     }
-    // Made anew at each start: it is cheap, and an address that changed is in it.
+    // Made anew at each start and in time: it is cheap, and an address that changed is in it.
     let ca_key = KeyPair::from_pem(
         &fs::read_to_string(&ca_key_file).with_context(|| format!("{}", ca_key_file.display()))?,
     )?;
     let issuer = Issuer::from_ca_cert_pem(&fs::read_to_string(&ca_file)?, ca_key)
         .with_context(|| format!("CA certificate {}", ca_file.display()))?;
     let key = KeyPair::generate()?;
-    let cert = server_params(address, now_seconds)?.signed_by(&key, &issuer)?;
+    let cert = server_params(address, now_seconds, life)?.signed_by(&key, &issuer)?;
     write(&key_file, &key.serialize_pem(), 0o600)?;
     write(&cert_file, &cert.pem(), 0o644)?;
     Ok((cert_file, key_file))
 }
 
-fn validity(params: &mut CertificateParams, now_seconds: i64, days: i64) -> Result<()> {
-    let day = |seconds: i64| -> Result<_> {
-        let date = jiff::Timestamp::from_second(seconds)?
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .date();
-        Ok(rcgen::date_time_ymd(
-            date.year().into(),
-            date.month().unsigned_abs(),
-            date.day().unsigned_abs(),
-        ))
+/// From a little earlier, since clocks differ.
+fn validity(params: &mut CertificateParams, now_seconds: i64, life: i64) -> Result<()> {
+    let time = |seconds: i64| -> Result<_> {
+        let since = std::time::Duration::from_secs(u64::try_from(seconds)?);
+        Ok(rcgen::date_time_ymd(1970, 1, 1) + since)
     };
-    params.not_before = day(now_seconds - 86_400)?;
-    params.not_after = day(now_seconds + days * 86_400)?;
+    params.not_before = time(now_seconds - DAY.min(life))?;
+    params.not_after = time(now_seconds + life)?;
     Ok(())
+}
+
+/// When the certificate in a file begins and ends, in seconds since 1970.
+pub fn span(file: &Path) -> Result<(i64, i64)> {
+    let der = CertificateDer::from_pem_file(file).with_context(|| format!("{}", file.display()))?;
+    let (_, parsed) = X509Certificate::from_der(&der)?;
+    let validity = parsed.validity();
+    Ok((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
+}
+
+/// Keeps a certificate that was obtained, for the next start too, which is sealed. Chain and key are one
+/// file, so that they are never of two minds.
+pub fn keep(file: &Path, chain: &str, key: &str) -> Result<()> {
+    let whole = zeroize::Zeroizing::new(format!("{}\n{}\n", chain.trim_end(), key.trim_end()));
+    write(file, &whole, 0o600)
 }
 
 fn ca_params(now_seconds: i64) -> Result<CertificateParams> {
@@ -133,11 +154,11 @@ fn ca_params(now_seconds: i64) -> Result<CertificateParams> {
         KeyUsagePurpose::CrlSign,
         KeyUsagePurpose::DigitalSignature,
     ];
-    validity(&mut params, now_seconds, CA_DAYS)?;
+    validity(&mut params, now_seconds, CA_DAYS * DAY)?;
     Ok(params)
 }
 
-fn server_params(address: SocketAddr, now_seconds: i64) -> Result<CertificateParams> {
+fn server_params(address: SocketAddr, now_seconds: i64, life: i64) -> Result<CertificateParams> {
     let mut names = vec!["localhost".to_owned()];
     let host = rustix::system::uname()
         .nodename()
@@ -165,7 +186,7 @@ fn server_params(address: SocketAddr, now_seconds: i64) -> Result<CertificatePar
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    validity(&mut params, now_seconds, SERVER_DAYS)?;
+    validity(&mut params, now_seconds, life)?;
     Ok(params)
 }
 

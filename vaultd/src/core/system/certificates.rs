@@ -1,12 +1,13 @@
 //! When certificates end, for monitoring. What has a name has numbers of its own; of others there are
 //! counts, so that there are no more numbers than mounts and names that operators gave.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::metrics::{Kind, Metric, Sample};
 use crate::barrier::Tx;
+use crate::core::Core;
 use crate::core::dispatch;
 use crate::core::fault::Fault;
 use crate::core::unsealed::Unsealed;
@@ -29,6 +30,7 @@ struct Standing {
 }
 
 pub(super) async fn gather(
+    core: &Core,
     vault: &Unsealed,
     now: Timestamp,
     tx: &mut Tx,
@@ -42,7 +44,14 @@ pub(super) async fn gather(
             counted
         }
     };
-    Ok(metrics(&counted))
+    // Those of the listeners are at hand.
+    let served = core.served.lock().unwrap_or_else(PoisonError::into_inner);
+    let listeners = Standing {
+        mount: "listener".to_owned(),
+        named: served.values().cloned().collect(),
+        others: Vec::new(),
+    };
+    Ok(metrics(counted.mounts.iter().chain([&listeners])))
 }
 
 async fn count(vault: &Unsealed, now: Timestamp, tx: &mut Tx) -> Result<Counted, Fault> {
@@ -61,7 +70,7 @@ async fn count(vault: &Unsealed, now: Timestamp, tx: &mut Tx) -> Result<Counted,
     Ok(Counted { at: now, mounts })
 }
 
-fn metrics(counted: &Counted) -> Vec<Metric> {
+fn metrics<'s>(standings: impl Iterator<Item = &'s Standing>) -> Vec<Metric> {
     let mut all = [
         (
             "vaultd_certificate_not_after_seconds",
@@ -82,7 +91,7 @@ fn metrics(counted: &Counted) -> Vec<Metric> {
         help,
         samples: Vec::new(),
     });
-    for standing in &counted.mounts {
+    for standing in standings {
         let sample = |label: &'static str, is: String, value: f64| Sample {
             suffix: "",
             labels: vec![("mount", standing.mount.clone()), (label, is)],

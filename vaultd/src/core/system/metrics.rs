@@ -148,7 +148,7 @@ pub async fn read(
     tx: &mut Tx,
 ) -> Result<Reply, Fault> {
     let mut metrics = gather(core);
-    metrics.extend(certificates::gather(vault, ctx.now(), tx).await?);
+    metrics.extend(certificates::gather(core, vault, ctx.now(), tx).await?);
     match ctx.body().string("format")?.as_deref() {
         Some("prometheus") => Ok(Reply {
             text: Some((

@@ -27,7 +27,7 @@ mod work;
 
 pub use errand::{Done, Errand};
 pub use routes::{Call, ROWS};
-pub use shown::{Handshake, endings, handshake, response};
+pub use shown::{Handshake, endings, handshake, newest, response};
 pub use work::{due, remind, settle};
 
 use crate::barrier::View;

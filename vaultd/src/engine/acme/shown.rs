@@ -5,6 +5,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use vault_crypto::sha256;
 
 use super::cert::{self, Cert};
+use super::name::Name;
 use crate::barrier::View;
 use crate::core::fault::Fault;
 use crate::engine::ending::Ending;
@@ -66,6 +67,14 @@ fn subject(host: &str) -> String {
         return groups.join(":");
     }
     host.to_owned()
+}
+
+/// The version that readers of a certificate get; `None` if there is none yet.
+pub async fn newest(name: &str, view: &mut View<'_>) -> Result<Option<u64>, Fault> {
+    let cert = Cert::find(view, &Name::parse(name)?).await?;
+    let cert =
+        cert.ok_or_else(|| Fault::invalid("there is no such certificate in the acme engine"))?;
+    Ok(Some(cert.current).filter(|version| *version > 0))
 }
 
 /// For monitoring.
