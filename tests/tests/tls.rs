@@ -17,6 +17,7 @@ use rustls::{
 use serde_json::Value;
 use vault_tests::process::until;
 use vault_tests::{Answer, Options, Vault, program};
+use vaultd::http::tls::{OWN_LIFE, own};
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
 
@@ -157,7 +158,8 @@ fn certificate_changes_on_sighup_and_open_connections_stay() {
     let certs = tempfile::tempdir().unwrap();
     let dir = certs.path();
     let make = || {
-        vaultd::http::tls::own(dir, "127.0.0.1:0".parse().unwrap(), 1_790_000_000, 86_400).unwrap()
+        let address = "127.0.0.1:0".parse().unwrap();
+        own(dir, address, 1_790_000_000, OWN_LIFE).unwrap()
     };
     let (cert, key) = make();
     let options = Options {
