@@ -6,4 +6,5 @@ mod challenges;
 mod listener;
 mod lives;
 mod machine;
+mod own;
 mod site;

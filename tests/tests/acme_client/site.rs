@@ -15,7 +15,8 @@ pub struct Site {
     pub pebble: Pebble,
     /// Writes records; what it did is in its `.log`.
     pub hook: PathBuf,
-    http: u16,
+    /// Port of the plain listener.
+    pub http: u16,
 }
 
 impl Site {
