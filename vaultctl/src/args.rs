@@ -36,15 +36,13 @@ Access
   why REQUEST-ID           which rule refused it, and what would allow it
   ci                       setup (let the jobs of a project log in), explain (why not), ssh
   ssh USER@HOST            log in with a certificate; sign trust-host sshd-config check known-hosts
-  pki                      issue install renew verify-served revoke; expiring: what ends soon
-  cert agent               keeps the certificates of this machine renewed, and sees them served
+  pki, cert agent          issue install renew verify-served revoke, expiring; keep them renewed
   deploykey, ssh-agent     SSH keys that rotate; an agent for one; ci ssh -- git clone finds them
   secrets, auth, lease     enable disable list tune move; lookup renew revoke
 Server
   operator                 init unseal seal status rekey rotate verify generate-root
   audit                    verify tail list enable disable
-This program
-  completion, man, version
+  completion, man, version of this program
 
 Values: k=v  k=@file  k=- (stdin)  k (asks, hidden)  - or @file.json (JSON)
 References: [vault://]mount/path[#key]
@@ -61,7 +59,7 @@ Options
   -h, --help  -V, --version
 
 Environment: BAO_* first, then VAULT_* (ADDR, TOKEN, CACERT, NAMESPACE, FORMAT, ...)
-Exit: 0 done, 1 wrong here, 2 wrong there; status: 2 sealed; scan: 3 found; pki: 4 not served; run: the command's
+Exit: 0 done, 1 wrong here, 2 wrong there or sealed; scan: 3 found; pki: 4 not served; run: CMD's
 ";
 
 /// Command line of vaultd, a Vault-compatible secrets manager.

@@ -38,7 +38,7 @@ pub(crate) struct Place {
     #[arg(long, value_enum)]
     pub(crate) layout: Layout,
     /// Where: a folder, or with haproxy a file
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = from_here)]
     pub(crate) to: PathBuf,
     /// Owner of the files: USER, USER:GROUP or :GROUP [default: who runs this]
     #[arg(long, value_name = "OWNER")]
@@ -48,6 +48,11 @@ pub(crate) struct Place {
     #[arg(long, value_name = "MODE")]
     #[serde(default)]
     pub(crate) mode: Option<String>,
+}
+
+/// A path that is typed is meant from here, and used again from elsewhere.
+pub(crate) fn from_here(text: &str) -> std::io::Result<PathBuf> {
+    std::path::absolute(text)
 }
 
 impl Spec {
@@ -108,5 +113,18 @@ impl Place {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_typed_path_is_meant_from_here() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(from_here("shop").unwrap(), here.join("shop"));
+        assert_eq!(from_here("/etc/shop").unwrap(), Path::new("/etc/shop"));
     }
 }

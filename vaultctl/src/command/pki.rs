@@ -18,7 +18,7 @@ use crate::certificate::layout::Layout;
 use crate::certificate::leaf::{Leaf, Pair};
 use crate::certificate::record::Records;
 use crate::certificate::request::Wish;
-use crate::certificate::spec::{Place, Spec};
+use crate::certificate::spec::{Place, Spec, from_here};
 use crate::error::{Failure, Outcome, local};
 use crate::output::{Content, Rows};
 use crate::session::Session;
@@ -53,7 +53,7 @@ pub(crate) struct Issue {
     #[arg(long, value_enum, requires = "to")]
     layout: Option<Layout>,
     /// Where: a folder, or with haproxy a file [default: print it]
-    #[arg(long, value_name = "PATH", requires = "layout")]
+    #[arg(long, value_name = "PATH", requires = "layout", value_parser = from_here)]
     to: Option<PathBuf>,
     /// Owner of the files: USER, USER:GROUP or :GROUP [default: who runs this]
     #[arg(long, value_name = "OWNER", requires = "to")]
