@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::error::{Outcome, file, local};
 
@@ -143,10 +144,18 @@ fn signal(text: &str) -> Outcome<(Signal, &Path)> {
 /// `set ssl cert` and `commit ssl cert` of HAProxy's Runtime API.
 async fn haproxy(socket: &Path, pem: &Path) -> Outcome {
     let name = pem.display();
+    // It has the key in it.
     let text = std::fs::read_to_string(pem).map_err(|error| file("read", pem, &error))?;
+    let text = Zeroizing::new(text);
+    let head = format!("set ssl cert {name} <<\n");
+    let mut set = Zeroizing::new(String::with_capacity(head.len() + text.len() + 2));
+    set.push_str(&head);
     // An empty line would end it.
-    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-    let set = format!("set ssl cert {name} <<\n{}\n\n", lines.join("\n"));
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        set.push_str(line);
+        set.push('\n');
+    }
+    set.push('\n');
     let said = ask(socket, &set).await?;
     if !said.contains("ransaction") {
         return Err(refused(&said, pem));

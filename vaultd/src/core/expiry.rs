@@ -58,11 +58,14 @@ async fn end_some(core: &Core, vault: &Unsealed) -> Result<bool, Fault> {
         .filter_map(|due| token(&due.payload).map(|due| due.token))
         .collect();
     revoke_all(vault, &ids).await?;
-    let promises = due.iter().filter_map(|due| {
-        let promise = serde_json::from_slice::<DuePromise>(&due.payload).ok()?;
-        Some(promise.lease)
-    });
-    promise::end_all(vault, promises).await?;
+    for due in &due {
+        // One that cannot be taken back must not keep the others, nor what comes below.
+        if let Ok(promise) = serde_json::from_slice::<DuePromise>(&due.payload)
+            && let Err(fault) = promise::end_all(vault, [promise.lease].into_iter()).await
+        {
+            tracing::warn!(%fault, "a lease that is over: will be tried again");
+        }
+    }
     let reminders = due.iter().filter_map(|due| {
         let reminder = serde_json::from_slice::<Reminder>(&due.payload).ok()?;
         Some(remind(core, vault, due, reminder))

@@ -17,6 +17,8 @@ use crate::outbound::{Guarded, Networks, Resolver};
 /// Checks of one mount at a time: who lets them wait must not keep others from theirs, or other engines
 /// from their work.
 const AT_ONCE: usize = 6;
+/// And of one account, so that another one's turn always comes.
+const OF_ACCOUNT: usize = 3;
 
 /// One check of one challenge.
 pub struct Errand {
@@ -60,7 +62,7 @@ pub async fn due(
 ) -> Result<Vec<Errand>, Fault> {
     let slots = (0..AT_ONCE).map(|slot| format!("acme/slot/{slot}"));
     let mut slots = slots.filter(|slot| !(room.is_taken)(slot));
-    let mut errands = Vec::new();
+    let mut errands: Vec<Errand> = Vec::new();
     for id in view.list(BUSY).await? {
         let Some(order) = Order::get(&id, view).await? else {
             continue;
@@ -69,6 +71,14 @@ pub async fn due(
             let lane = format!("acme/{}", authorization::id(&id, number));
             let Some(challenge) = found.due(now).filter(|_| !(room.is_taken)(&lane)) else {
                 continue;
+            };
+            let own = (0..OF_ACCOUNT).map(|own| format!("acme/of/{}/{own}", order.account));
+            let mut own = own.filter(|own| {
+                let is_given = |errand: &Errand| errand.lanes.contains(own);
+                !(room.is_taken)(own) && !errands.iter().any(is_given)
+            });
+            let Some(own) = own.next() else {
+                break;
             };
             let (true, Some(slot)) = (errands.len() < room.count, slots.next()) else {
                 return Ok(errands);
@@ -83,7 +93,7 @@ pub async fn due(
                 number,
                 method: challenge.method,
                 deed,
-                lanes: vec![lane, slot],
+                lanes: vec![lane, slot, own],
             });
         }
     }
