@@ -102,7 +102,8 @@ impl HostKey {
         let own = KeyRing::from_special_id(KeyRingIdentifier::Process, true).map_err(wrong)?;
         own.link_keyring(user).map_err(wrong)?;
         let found = match user.search(name) {
-            Err(KeyError::KeyDoesNotExist) => {
+            // One that was invalidated or timed out is found until the kernel has cleared it away.
+            Err(KeyError::KeyDoesNotExist | KeyError::KeyRevoked | KeyError::KeyExpired) => {
                 let mut bytes = Zeroizing::new([0; LENGTH_MIN]);
                 getrandom::fill(&mut *bytes)
                     .map_err(|_| Error::Config("there is no randomness".into()))?;

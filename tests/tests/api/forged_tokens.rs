@@ -54,14 +54,17 @@ fn jwt_key_confusion_the_public_key_is_no_secret() {
 
 #[test]
 fn the_owner_finds_the_reason_in_the_audit_log_and_no_value_of_the_token() {
+    // No value that a random id or a hash could hold by chance.
+    const OURS: &str = "ours-4711";
+    const THEIRS: &str = "theirs-666";
     let (issuer, signer) = Issuer::start();
     let vault = mounted_on(Vault::ready_with(Options::plain()), &issuer);
-    role(&vault, json!({"bound_claims": {"repository_id": "4711"}}));
+    role(&vault, json!({"bound_claims": {"repository_id": OURS}}));
     let forged = Signer::new(&signer.kid).token(&claims(&issuer));
-    let other = signer.token(&with(&issuer, json!({"repository_id": "666"})));
+    let other = signer.token(&with(&issuer, json!({"repository_id": THEIRS})));
     let expired = with(
         &issuer,
-        json!({"repository_id": "4711", "exp": now() - 999}),
+        json!({"repository_id": OURS, "exp": now() - 999}),
     );
     let expired = signer.token(&expired);
     for (token, why) in [
@@ -74,7 +77,7 @@ fn the_owner_finds_the_reason_in_the_audit_log_and_no_value_of_the_token() {
     ] {
         let answer = login(&vault, &token);
         refused(&answer, why);
-        for value in ["4711", "666"] {
+        for value in [OURS, THEIRS] {
             assert!(!answer.text.contains(value), "{}", answer.text);
         }
         let entries = vault.audit();
@@ -83,7 +86,7 @@ fn the_owner_finds_the_reason_in_the_audit_log_and_no_value_of_the_token() {
         assert_eq!(last["request"]["path"], "auth/jwt/login");
         let error = last["error"].as_str().unwrap();
         assert!(error.contains(why), "{error}");
-        for secret in ["4711", "666", token.as_str()] {
+        for secret in [OURS, THEIRS, token.as_str()] {
             assert!(!last.to_string().contains(secret), "{last}");
         }
     }

@@ -188,7 +188,7 @@ fn a_refused_job_learns_the_reason_and_no_output_holds_its_token() {
     let forge = Forge::start(claims());
     let job = job(&forge);
     let mut other = claims();
-    other["repository_id"] = json!("75");
+    other["repository_id"] = json!("theirs-75");
     let token = forge.token(&job.vault.addr, &other);
     let (code, out, err) = finish(job.without_token(&LOGIN).env("VAULT_ID_TOKEN", &token));
     assert_eq!((code, out.as_str()), (2, ""));
@@ -196,5 +196,5 @@ fn a_refused_job_learns_the_reason_and_no_output_holds_its_token() {
         err.contains("repository_id") && err.contains("ci explain"),
         "{err}"
     );
-    assert!(!err.contains(&token) && !err.contains("75"), "{err}");
+    assert!(!err.contains(&token) && !err.contains("theirs"), "{err}");
 }
