@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vault_tests::process::until;
 
 use crate::client::{Client, challenge, csr};
 use crate::site::{Site, port};
@@ -290,4 +291,46 @@ fn an_address_is_proved_by_http_01() {
     client
         .finalize(&order, &csr(&["127.0.0.1"], &key))
         .expect(200);
+}
+
+/// Takes connections and never answers; how many are open, and how many were at most.
+fn silent(address: &str, port: u16) -> Arc<(AtomicUsize, AtomicUsize)> {
+    let listener = TcpListener::bind((address, port)).unwrap();
+    let seen = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let counts = Arc::clone(&seen);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || {
+                let open = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
+                counts.1.fetch_max(open, Ordering::SeqCst);
+                let _ = std::io::copy(&mut stream, &mut std::io::sink());
+                counts.0.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    seen
+}
+
+#[test]
+fn an_account_whose_names_never_answer_holds_up_nobody_else() {
+    let site = Site::new();
+    let seen = silent("127.0.0.2", site.http_port);
+    let names: Vec<String> = (0..8).map(|number| format!("slow{number}.test")).collect();
+    for name in &names {
+        site.dns(
+            "add-a",
+            &json!({"host": format!("{name}."), "addresses": ["127.0.0.2"]}),
+        );
+    }
+    let slow = Client::registered(&site, "");
+    let order = slow.order(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for authorization in order.authorizations() {
+        slow.answer(&authorization, "http-01");
+    }
+    let waits = || (seen.0.load(Ordering::SeqCst) == 3).then_some(());
+    until(Duration::from_secs(10), waits).expect("three checks of one account at once");
+    let quick = Client::registered(&site, "");
+    quick.prove_all(&quick.order(&["quick.test"]));
+    assert_eq!(seen.1.load(Ordering::SeqCst), 3);
 }

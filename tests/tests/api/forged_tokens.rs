@@ -62,10 +62,7 @@ fn the_owner_finds_the_reason_in_the_audit_log_and_no_value_of_the_token() {
     role(&vault, json!({"bound_claims": {"repository_id": OURS}}));
     let forged = Signer::new(&signer.kid).token(&claims(&issuer));
     let other = signer.token(&with(&issuer, json!({"repository_id": THEIRS})));
-    let expired = with(
-        &issuer,
-        json!({"repository_id": OURS, "exp": now() - 999}),
-    );
+    let expired = with(&issuer, json!({"repository_id": OURS, "exp": now() - 999}));
     let expired = signer.token(&expired);
     for (token, why) in [
         (
