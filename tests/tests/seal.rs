@@ -320,6 +320,52 @@ fn old_shares_are_refused_after_a_rekey() {
         .expect(200);
 }
 
+/// The seal record, in the clear but for the root key.
+fn seal_record(vault: &Vault) -> Vec<u8> {
+    let db = Connection::open(vault.data().join("vaultd.db")).unwrap();
+    db.query_row(
+        "SELECT v FROM kv WHERE k = CAST('S/seal' AS BLOB)",
+        [],
+        |row| row.get(0),
+    )
+    .unwrap()
+}
+
+#[test]
+fn old_shares_with_an_old_seal_record_open_nothing_after_a_rekey() {
+    let (mut vault, init) = initialised(2, 2);
+    vault.unseal();
+    let old = seal_record(&vault);
+    let new = keys(&rekey(&vault, &init.keys, false));
+    let status = vault.root("GET", "sys/key-status", Value::Null).expect(200);
+    assert_eq!(status.body["term"], 2);
+    vault.root("PUT", "sys/rotate", Value::Null).expect(204);
+    vault.kill9();
+    let db = Connection::open(vault.data().join("vaultd.db")).unwrap();
+    let put = |record: &[u8]| {
+        let sql = "UPDATE kv SET v = ?1 WHERE k = CAST('S/seal' AS BLOB)";
+        assert_eq!(db.execute(sql, [record]).unwrap(), 1);
+    };
+    let newest = seal_record(&vault);
+    put(&old);
+    vault.restart();
+    give(&vault, &init.keys[0]).expect(200);
+    let refused = give(&vault, &init.keys[1]).expect(500);
+    assert!(
+        refused.errors().contains("does not open"),
+        "{}",
+        refused.text
+    );
+    vault.kill9();
+    put(&newest);
+    drop(db);
+    vault.restart();
+    give(&vault, &new[1]).expect(200);
+    let open = give(&vault, &new[2]).expect(200);
+    assert_eq!(open.body["sealed"], json!(false));
+    vault.root("GET", "sys/mounts", Value::Null).expect(200);
+}
+
 #[test]
 fn rekey_with_verification_changes_nothing_before_the_new_shares_were_given_back() {
     let (vault, init) = initialised(2, 2);

@@ -299,13 +299,25 @@ fn recovery_shares_are_renewed_and_make_a_root_token() {
         .root("POST", "sys/rekey-recovery-key/init", body)
         .expect(200);
     let nonce = begun.body["nonce"].as_str().unwrap().to_owned();
-    let mut answer = begun;
-    for key in vault.keys.iter().take(2) {
+    let give = |key: &String| {
         let body = json!({"key": key, "nonce": nonce});
-        answer = vault
-            .root("POST", "sys/rekey-recovery-key/update", body)
-            .expect(200);
-    }
+        vault.root("POST", "sys/rekey-recovery-key/update", body)
+    };
+    // The new root key has to be sealed under the other server's too.
+    keeper
+        .vault
+        .root("PUT", "sys/seal", Value::Null)
+        .expect(204);
+    give(&vault.keys[0]).expect(200);
+    let refused = give(&vault.keys[1]).expect(400);
+    assert!(
+        refused.errors().contains("does not encrypt"),
+        "{}",
+        refused.text
+    );
+    keeper.vault.unseal();
+    give(&vault.keys[0]).expect(200);
+    let answer = give(&vault.keys[2]).expect(200);
     assert_eq!(answer.body["complete"], json!(true));
     vault.keys = vec![answer.body["keys"][0].as_str().unwrap().to_owned()];
     let begun = vault
@@ -316,7 +328,7 @@ fn recovery_shares_are_renewed_and_make_a_root_token() {
         .root("POST", "sys/generate-root/update", body)
         .expect(200);
     assert_eq!(made.body["complete"], json!(true));
-    // The other way is what it was.
+    // The other way goes on, with the new root key.
     vault.restart();
     opens(&vault);
     is_whole(&vault);

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Seal,
     /// Seal, key terms and leader in one look
     Status,
-    /// Hand out new shares of a new unseal key
+    /// Hand out new shares, for a new root key and key term
     Rekey(rekey::Rekey),
     /// Encrypt what is written from now on with a new key; old data stays readable
     Rotate,

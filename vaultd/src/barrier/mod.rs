@@ -68,6 +68,8 @@ const QUEUE: usize = 1024;
 struct Shared {
     storage: Arc<Engine>,
     keyring: ArcSwap<Keyring>,
+    /// What seals the keyring. Locked by who stores another one, so that none is lost.
+    root: tokio::sync::Mutex<Key<32>>,
     random: Arc<dyn Random>,
     cache: Cache,
     directories: Directories,
@@ -127,6 +129,7 @@ impl Barrier {
         let shared = Arc::new(Shared {
             sequence: AtomicU64::new(presence.sequence()),
             keyring: ArcSwap::from_pointee(keyring),
+            root: tokio::sync::Mutex::new(root.duplicate()),
             presence: Mutex::new(presence),
             cache: Cache::new(CACHE_BYTES),
             directories: Directories::default(),
@@ -256,16 +259,33 @@ impl Barrier {
     }
 
     /// Adds a key term: new records use it, old ones stay readable. Stored before it is used.
-    pub async fn rotate(&self, root: &Key<32>, now_ms: i64) -> Result<u32, BarrierError> {
-        let next = self
-            .shared
-            .keyring
-            .load()
-            .rotated(&*self.shared.random, now_ms);
-        seal::store_keyring(&self.shared.storage, next.seal(root, &*self.shared.random)?).await?;
+    pub async fn rotate(&self, now_ms: i64) -> Result<u32, BarrierError> {
+        let root = self.shared.root.lock().await;
+        let random = &*self.shared.random;
+        let next = self.shared.keyring.load().rotated(random, now_ms);
+        seal::store_keyring(&self.shared.storage, next.seal(&root, random)?).await?;
         let term = next.current().0;
         self.shared.keyring.store(Arc::new(next));
         Ok(term)
+    }
+
+    /// Puts another root key in force, and the record that gives it back, with a new key term: who
+    /// had the old root key opens nothing that is written from now on.
+    pub async fn rekey(
+        &self,
+        record: &SealRecord,
+        root: Key<32>,
+        now_ms: i64,
+    ) -> Result<(), BarrierError> {
+        let mut current = self.shared.root.lock().await;
+        let random = &*self.shared.random;
+        let next = self.shared.keyring.load().rotated(random, now_ms);
+        record
+            .store_with(&self.shared.storage, next.seal(&root, random)?)
+            .await?;
+        *current = root;
+        self.shared.keyring.store(Arc::new(next));
+        Ok(())
     }
 
     /// Deletes some rows of a mount that is gone; true if more remain.

@@ -125,12 +125,6 @@ impl SealRecord {
         self.auto = None;
     }
 
-    /// New shares; the other way stays as it is.
-    pub fn with_auto_of(mut self, other: &SealRecord) -> SealRecord {
-        self.auto = other.auto.clone();
-        self
-    }
-
     fn auto_aad(&self, kind: &str, key: &str) -> Aad {
         Aad::new("vaultd auto seal")
             .field(self.cluster.as_bytes())
@@ -171,17 +165,24 @@ impl SealRecord {
         Ok(Op::Put(Bytes::from_static(SEAL_ROW), text.into()))
     }
 
-    /// Replaces the record; the old shares are void from here on.
+    /// Replaces the record, for the same root key.
     pub async fn store(&self, storage: &Engine) -> Result<(), BarrierError> {
-        let ops = vec![self.put()?];
-        commit(
-            storage,
-            Txn {
-                conds: vec![Cond::Exists(Bytes::from_static(SEAL_ROW))],
-                ops,
-            },
-        )
-        .await
+        self.replace(storage, Vec::new()).await
+    }
+
+    /// Replaces the record and the keyring, which another root key seals. The old shares are void from
+    /// here on.
+    pub async fn store_with(&self, storage: &Engine, keyring: Vec<u8>) -> Result<(), BarrierError> {
+        let row = Bytes::from_static(KEYRING_ROW);
+        self.replace(storage, vec![Op::Put(row, keyring.into())])
+            .await
+    }
+
+    async fn replace(&self, storage: &Engine, more: Vec<Op>) -> Result<(), BarrierError> {
+        let mut ops = vec![self.put()?];
+        ops.extend(more);
+        let conds = vec![Cond::Exists(Bytes::from_static(SEAL_ROW))];
+        commit(storage, Txn { conds, ops }).await
     }
 
     /// The first record, with the sealed keyring and the first rows, if there is none yet.

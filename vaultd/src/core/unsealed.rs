@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use vault_crypto::{Key, Label, Prf, Random, random_base62};
+use vault_crypto::{Label, Prf, Random, random_base62};
 
 use super::Clock;
 use super::cors::Cors;
@@ -21,8 +21,6 @@ use crate::policy::{DEFAULT_POLICY, Policy, PolicyName, RESPONSE_WRAPPING_POLICY
 pub struct Unsealed {
     pub barrier: Arc<Barrier>,
     pub record: SealRecord,
-    /// Kept for rotation: the keyring is sealed under it.
-    pub root: Key<32>,
     pub mounts: ArcSwap<MountTable>,
     pub cors: ArcSwap<Option<Cors>>,
     pub quotas: ArcSwap<Quotas>,
@@ -52,7 +50,6 @@ impl Unsealed {
     pub async fn open(
         barrier: Arc<Barrier>,
         record: SealRecord,
-        root: Key<32>,
         ttl: SystemTtl,
         clock: Clock,
     ) -> Result<Unsealed, Fault> {
@@ -78,7 +75,6 @@ impl Unsealed {
             clock,
             barrier,
             record,
-            root,
         })
     }
 

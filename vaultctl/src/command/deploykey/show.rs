@@ -128,12 +128,15 @@ pub(super) fn failures(data: &Value) -> Vec<String> {
         for (version, held) in fields(&target["versions"]) {
             let failure = &held["failure"];
             if failure.is_object() {
+                let tried = match failure["tries"].as_u64() {
+                    Some(1) => "once".to_owned(),
+                    _ => format!("{} times", word(&failure["tries"])),
+                };
                 found.push(format!(
-                    "{id}: version {version} cannot {}: {}\n  next: {}\n  tried {} times, again {}",
+                    "{id}: version {version} cannot {}: {}\n  next: {}\n  tried {tried}, again {}",
                     deed(&word(&held["step"])),
                     word(&failure["cause"]),
                     word(&failure["what_to_do"]),
-                    word(&failure["tries"]),
                     time(&failure["next_try"]),
                 ));
             }

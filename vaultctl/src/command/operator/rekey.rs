@@ -1,4 +1,4 @@
-//! `operator rekey`: a new unseal key, split anew. The old shares stop working when it is done.
+//! `operator rekey`: new shares, for a new root key. The old shares stop working when it is done.
 
 use serde_json::{Value, json};
 use vault_sdk::Call;

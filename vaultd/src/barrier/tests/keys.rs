@@ -3,7 +3,7 @@
 use vault_crypto::{Key, Seeded};
 
 use super::{BarrierError, Bed};
-use crate::barrier::names;
+use crate::barrier::{SealRecord, names};
 
 /// The term in a record's header.
 async fn term_of(bed: &Bed, path: &str) -> u32 {
@@ -16,7 +16,7 @@ async fn term_of(bed: &Bed, path: &str) -> u32 {
 async fn a_rotation_serves_new_records_and_old_ones_stay_readable() {
     let mut bed = Bed::new().await;
     bed.put("old", "1").await;
-    assert_eq!(bed.barrier.rotate(&bed.root, 77).await.unwrap(), 2);
+    assert_eq!(bed.barrier.rotate(77).await.unwrap(), 2);
     assert_eq!(bed.barrier.keyring().current_since_ms(), 77);
     bed.put("new", "2").await;
     for _ in 0..2 {
@@ -40,6 +40,28 @@ async fn what_was_stored_is_there_after_unsealing_again() {
     assert_eq!(bed.get("a/b").await.unwrap().unwrap(), "1");
     assert_eq!(bed.list("a").await.unwrap(), ["b"]);
     assert_eq!(bed.get("none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn after_a_rekey_the_old_root_key_opens_nothing_and_new_records_have_a_new_term() {
+    let mut bed = Bed::new().await;
+    bed.put("old", "1").await;
+    let (random, root) = (Seeded::new(5), || Key::generate(&Seeded::new(6)));
+    let record = SealRecord::new("test", 1, 1, "", &[9; 32], &root(), &random);
+    bed.barrier.rekey(&record, root(), 77).await.unwrap();
+    bed.put("new", "2").await;
+    assert_eq!(term_of(&bed, "new").await, 2);
+    let refused = bed.open(&bed.root).await.err();
+    assert!(matches!(refused, Some(BarrierError::Key(_))));
+    let stored = SealRecord::load(&bed.storage).await.unwrap().unwrap();
+    assert!(stored.open(&[7; 32]).is_err());
+    // A rotation goes on with the root key that is in force.
+    bed.barrier.rotate(78).await.unwrap();
+    bed.root = stored.open(&[9; 32]).unwrap();
+    bed.reopen().await;
+    assert_eq!(bed.get("old").await.unwrap().unwrap(), "1");
+    assert_eq!(bed.get("new").await.unwrap().unwrap(), "2");
+    assert!(bed.barrier.verify().await.unwrap().healthy());
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 async fn take(bed: &mut Bed, model: &mut Model, step: Step) {
     match step {
-        Step::Rotate => drop(bed.barrier.rotate(&bed.root, 0).await.unwrap()),
+        Step::Rotate => drop(bed.barrier.rotate(0).await.unwrap()),
         Step::Reopen => bed.reopen().await,
         Step::Change(changes, commit) => {
             let mut next = model.clone();

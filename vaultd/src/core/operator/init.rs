@@ -108,7 +108,7 @@ pub async fn initialise(
         Arc::clone(&core.random),
     )
     .await?;
-    let vault = Unsealed::open(barrier, record, root, core.ttl, Arc::clone(&core.clock)).await?;
+    let vault = Unsealed::open(barrier, record, core.ttl, Arc::clone(&core.clock)).await?;
     let root_token = first_rows(core, &vault, root_token).await;
     vault.close().await;
     Ok(Initialised {

@@ -1,4 +1,4 @@
-//! New shares for the same root key. Authenticated; the current operators' shares prove consent.
+//! New shares for a new root key. Authenticated; the current operators' shares prove consent.
 
 use serde_json::{Value, json};
 use vault_crypto::{Key, Threshold, split, uuid_v4};
@@ -26,6 +26,7 @@ pub struct Rekey {
 struct Pending {
     nonce: String,
     record: SealRecord,
+    root: Key<32>,
     given: Progress,
 }
 
@@ -71,7 +72,7 @@ pub async fn run(core: &Core, vault: &Unsealed, call: Call, ctx: &Ctx<'_>) -> Re
             current
                 .open(unseal.expose())
                 .map_err(|_| Fault::invalid("rekey failed: the shares do not fit together"))?;
-            let (reply, done) = complete(core, vault, rekey, &current).await?;
+            let (reply, done) = complete(core, vault, rekey, &current, ctx).await?;
             if done {
                 *state = None;
             }
@@ -103,7 +104,8 @@ pub async fn run(core: &Core, vault: &Unsealed, call: Call, ctx: &Ctx<'_>) -> Re
                 .record
                 .open(unseal.expose())
                 .map_err(|_| Fault::invalid("the new shares do not fit together"))?;
-            pending.record.store(&core.storage).await?;
+            let root = pending.root.duplicate();
+            put_in_force(core, vault, pending.record.clone(), root, ctx).await?;
             let reply = bare_and_data(json!({"complete": true, "nonce": pending.nonce}));
             *state = None;
             Ok(reply)
@@ -141,8 +143,10 @@ async fn complete(
     vault: &Unsealed,
     rekey: &mut Rekey,
     current: &SealRecord,
+    ctx: &Ctx<'_>,
 ) -> Result<(Reply, bool), Fault> {
     let random = vault.random();
+    let root = Key::<32>::generate(random);
     let unseal = Key::<32>::generate(random);
     let (set, shares) = split(
         unseal.expose(),
@@ -158,10 +162,9 @@ async fn complete(
         rekey.threshold.need(),
         &set,
         unseal.expose(),
-        &vault.root,
+        &root,
         random,
-    )
-    .with_auto_of(current);
+    );
     let shares: Vec<_> = shares.iter().map(|share| share.to_bytes()).collect();
     let mut reply = bare_and_data(json!({
         "nonce": rekey.nonce,
@@ -183,12 +186,28 @@ async fn complete(
         rekey.pending = Some(Pending {
             nonce,
             record: new,
+            root,
             given: Progress::default(),
         });
         return Ok((reply, false));
     }
-    new.store(&core.storage).await?;
+    put_in_force(core, vault, new, root, ctx).await?;
     Ok((reply, true))
+}
+
+/// The old shares, and what they gave, open nothing that is written from here on.
+async fn put_in_force(
+    core: &Core,
+    vault: &Unsealed,
+    mut record: SealRecord,
+    root: Key<32>,
+    ctx: &Ctx<'_>,
+) -> Result<(), Fault> {
+    if let Some(transit) = &core.transit {
+        transit.close(&mut record, &root, vault.random()).await?;
+    }
+    let now = ctx.now().as_millisecond();
+    Ok(vault.barrier.rekey(&record, root, now).await?)
 }
 
 fn status(state: Option<&Rekey>, current: &SealRecord) -> Reply {

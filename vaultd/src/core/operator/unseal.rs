@@ -123,16 +123,8 @@ async fn open(core: &Core, record: &SealRecord, root: Key<32>) -> Result<(), Fau
         Arc::clone(&core.random),
     )
     .await?;
-    let vault = Arc::new(
-        Unsealed::open(
-            barrier,
-            record.clone(),
-            root,
-            core.ttl,
-            Arc::clone(&core.clock),
-        )
-        .await?,
-    );
+    let vault =
+        Arc::new(Unsealed::open(barrier, record.clone(), core.ttl, Arc::clone(&core.clock)).await?);
     let keyring = vault.barrier.keyring();
     let signing = keyring.audit_signing_key();
     let audit_key = hex::encode(signing.public().as_bytes());

@@ -19,10 +19,7 @@ pub fn status(vault: &Unsealed) -> Result<Reply, Fault> {
 }
 
 pub async fn rotate(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
-    let term = vault
-        .barrier
-        .rotate(&vault.root, ctx.now().as_millisecond())
-        .await?;
+    let term = vault.barrier.rotate(ctx.now().as_millisecond()).await?;
     tracing::info!(term, "key term added");
     Ok(Reply::none())
 }

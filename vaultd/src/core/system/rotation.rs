@@ -77,10 +77,7 @@ pub async fn rotate_if_due(vault: &Unsealed, now: jiff::Timestamp) -> Result<boo
     if !rotation.enabled || rotation.interval == 0 || age < rotation.interval {
         return Ok(false);
     }
-    let term = vault
-        .barrier
-        .rotate(&vault.root, now.as_millisecond())
-        .await?;
+    let term = vault.barrier.rotate(now.as_millisecond()).await?;
     tracing::info!(term, "key term added, as sys/rotate/config says");
     Ok(true)
 }
