@@ -8,6 +8,7 @@
 
 pub mod certificates;
 pub mod forge;
+pub mod google;
 pub mod http;
 pub mod issuer;
 pub mod named;

@@ -13,6 +13,7 @@ mod envelope;
 mod events;
 mod external_groups;
 mod forged_tokens;
+mod gcp;
 mod github;
 mod harness;
 mod identity;

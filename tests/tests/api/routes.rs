@@ -6,7 +6,7 @@ use vaultd::core::dispatch::{AnyRow, rows};
 use vaultd::core::mount::Kind;
 use vaultd::core::request::Verb;
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 22] = [
     Kind::Kv1,
     Kind::Kv2,
     Kind::Transit,
@@ -25,6 +25,7 @@ const KINDS: [Kind; 21] = [
     Kind::Oidc,
     Kind::Kubernetes,
     Kind::Github,
+    Kind::Gcp,
     Kind::Cert,
     Kind::Ssh,
     Kind::Ldap,
@@ -52,6 +53,7 @@ fn place(kind: Kind) -> &'static str {
         Kind::Oidc => "auth/oidc/",
         Kind::Kubernetes => "auth/kubernetes/",
         Kind::Github => "auth/github/",
+        Kind::Gcp => "auth/gcp/",
         Kind::Cert => "auth/cert/",
         Kind::Ssh => "auth/ssh/",
         Kind::Ldap => "auth/ldap/",
@@ -140,11 +142,13 @@ pub(crate) fn mount_all(vault: &Vault) {
     vault
         .root("POST", "auth/token/roles/sample", json!({"orphan": true}))
         .expect(204);
-    for kind in ["kubernetes", "github", "ldap"] {
+    for kind in ["kubernetes", "github", "ldap", "gcp"] {
         vault
             .root("POST", &format!("sys/auth/{kind}"), json!({ "type": kind }))
             .expect(204);
     }
+    let role = json!({"type": "gce", "bound_projects": "sample"});
+    vault.root("POST", "auth/gcp/role/sample", role).expect(204);
     for kind in ["jwt", "oidc"] {
         let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": "sample"});
         vault

@@ -2,6 +2,7 @@
 
 pub mod approle;
 pub mod cert;
+pub mod gcp;
 pub mod github;
 pub mod jwt;
 pub mod kubernetes;

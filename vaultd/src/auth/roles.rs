@@ -29,7 +29,10 @@ pub trait Role: Serialize + DeserializeOwned {
 }
 
 /// The role of this name, if there is one.
-pub async fn get<R: Role>(view: &mut View<'_>, name: &RoleName) -> Result<Option<R>, Fault> {
+pub async fn get<R: DeserializeOwned>(
+    view: &mut View<'_>,
+    name: &RoleName,
+) -> Result<Option<R>, Fault> {
     Ok(view.get(&name.row()).await?)
 }
 

@@ -15,7 +15,7 @@ use super::request::{Request, Verb};
 use super::route::{Access, Found, Params, Row, find, matches};
 use super::unsealed::Unsealed;
 use super::{Core, identity, system, token_method};
-use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
+use crate::auth::{approle, cert, gcp, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::engine::{acme, cubbyhole, kv1, kv2, pki, sshca, sshkeys, totp, transit};
 
@@ -40,6 +40,7 @@ pub enum Call {
     Jwt(jwt::Call),
     Kubernetes(kubernetes::Call),
     Github(github::Call),
+    Gcp(gcp::Call),
     Cert(cert::Call),
     Ssh(ssh::Call),
     Ldap(ldap::Call),
@@ -103,6 +104,7 @@ pub fn resolve(mounts: &MountTable, request: &Request) -> Resolved {
             rest,
         ),
         Kind::Github => target(mount, github::ROWS, Call::Github, request.verb, rest),
+        Kind::Gcp => target(mount, gcp::ROWS, Call::Gcp, request.verb, rest),
         Kind::Cert => target(mount, cert::ROWS, Call::Cert, request.verb, rest),
         Kind::Ssh => target(mount, ssh::ROWS, Call::Ssh, request.verb, rest),
         Kind::Ldap => target(mount, ldap::ROWS, Call::Ldap, request.verb, rest),
@@ -140,6 +142,7 @@ pub fn rows(kind: Kind) -> Vec<AnyRow> {
         Kind::Jwt | Kind::Oidc => plain(jwt::ROWS),
         Kind::Kubernetes => plain(kubernetes::ROWS),
         Kind::Github => plain(github::ROWS),
+        Kind::Gcp => plain(gcp::ROWS),
         Kind::Cert => plain(cert::ROWS),
         Kind::Ssh => plain(ssh::ROWS),
         Kind::Ldap => plain(ldap::ROWS),
@@ -219,6 +222,7 @@ pub async fn exists(call: Call, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<bool, Faul
         Call::Userpass(call) => Box::pin(userpass::exists(call, ctx, &mut view)).await,
         Call::Jwt(call) => Box::pin(jwt::exists(call, ctx, &mut view)).await,
         Call::Kubernetes(call) => Box::pin(kubernetes::exists(call, ctx, &mut view)).await,
+        Call::Gcp(call) => Box::pin(gcp::exists(call, ctx, &mut view)).await,
         Call::Cert(call) => Box::pin(cert::exists(call, ctx, &mut view)).await,
         Call::Ssh(call) => Box::pin(ssh::exists(call, ctx, &mut view)).await,
         Call::Github(_) | Call::Ldap(_) | Call::Token(_) | Call::System(_) | Call::Identity(_) => {
@@ -320,6 +324,13 @@ pub async fn run(
                 &mut tx.view(ctx.mount.number),
             ))
             .await
+        }
+        Call::Gcp(call) => {
+            let Prepared::Gcp(prepared) = prepared else {
+                return Err(Fault::Internal("nothing was prepared"));
+            };
+            let view = &mut tx.view(ctx.mount.number);
+            Box::pin(gcp::run(call, ctx, prepared, view)).await
         }
         Call::Cert(call) => {
             let Prepared::Cert(prepared) = prepared else {

@@ -44,6 +44,7 @@ pub enum Kind {
     Oidc,
     Kubernetes,
     Github,
+    Gcp,
     Cert,
     Ssh,
     Ldap,
@@ -70,6 +71,7 @@ impl Kind {
             Kind::Oidc => "oidc",
             Kind::Kubernetes => "kubernetes",
             Kind::Github => "github",
+            Kind::Gcp => "gcp",
             Kind::Cert => "cert",
             Kind::Ssh => "ssh",
             Kind::Ldap => "ldap",
@@ -86,6 +88,7 @@ impl Kind {
                 | Kind::Oidc
                 | Kind::Kubernetes
                 | Kind::Github
+                | Kind::Gcp
                 | Kind::Cert
                 | Kind::Ssh
                 | Kind::Ldap

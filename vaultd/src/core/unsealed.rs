@@ -15,6 +15,7 @@ use super::mount::{MountTable, reserved};
 use super::quota::Quotas;
 use super::standing::Standings;
 use super::token::TokenKeys;
+use crate::auth::gcp::Google;
 use crate::barrier::{Barrier, BarrierError, SealRecord};
 use crate::policy::{DEFAULT_POLICY, Policy, PolicyName, RESPONSE_WRAPPING_POLICY};
 
@@ -44,6 +45,8 @@ pub struct Unsealed {
     pub(super) standings: Standings,
     /// Who is in which group.
     pub memberships: Memberships,
+    /// Access tokens for Google's APIs.
+    pub google: Google,
 }
 
 impl Unsealed {
@@ -71,6 +74,7 @@ impl Unsealed {
             epoch: random_base62(12, &**barrier.random()),
             standings: Standings::default(),
             memberships: Memberships::default(),
+            google: Google::default(),
             ttl,
             clock,
             barrier,

@@ -66,6 +66,24 @@ impl<'t> Token<'t> {
         self.kid.as_deref()
     }
 
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// What the token says, whoever signed it: for choosing whose keys are asked for, and for refusing
+    /// early. Nothing of it may be believed.
+    pub fn unproved(&self) -> Result<Claims, JoseError> {
+        self.claims()
+    }
+
+    fn claims(&self) -> Result<Claims, JoseError> {
+        decode(self.payload)
+            .and_then(|bytes| json::object(&bytes))
+            .ok_or(JoseError::Malformed(
+                "the payload is not one JSON object in base64url",
+            ))
+    }
+
     /// The text that is signed: head and payload.
     pub fn signed(&self) -> &str {
         self.message
@@ -87,10 +105,6 @@ impl<'t> Token<'t> {
         if !candidates.any(|key| key.verify(self.algorithm, message, &self.signature)) {
             return Err(JoseError::Signature);
         }
-        decode(self.payload)
-            .and_then(|bytes| json::object(&bytes))
-            .ok_or(JoseError::Malformed(
-                "the payload is not one JSON object in base64url",
-            ))
+        self.claims()
     }
 }

@@ -37,7 +37,7 @@ impl<'a> Door<'a> {
             .published(
                 outside.outbound,
                 &outside.aside(ctx.mount.number),
-                config,
+                config.signer(),
                 ctx.now(),
             )
             .await

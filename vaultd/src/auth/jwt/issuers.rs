@@ -5,13 +5,13 @@
 //! that was known less than a day ago, also after a restart; many logins at once ask once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Config, Place, Source};
+use super::model::{Place, Source};
 use super::published::{self, Documents, Published, key_set};
 use crate::core::aside::Aside;
 use crate::jose::{Algorithm, Claims, JoseError, Token};
@@ -22,15 +22,25 @@ const FRESH: i64 = 300;
 /// Younger than this, they are used while new ones are asked for.
 const RECENT: i64 = 3600;
 /// Younger than this, they are used if the issuer does not answer.
-const KEPT: i64 = 86_400;
+pub(super) const KEPT: i64 = 86_400;
 /// Between two questions because of a key that is not known.
 const UNKNOWN_EVERY: i64 = 10;
 /// After a question that was not answered.
 const PAUSE: i64 = 5;
+/// Of all mounts, in memory.
+const ISSUERS_MAX: usize = 1000;
+
+/// One of a mount's issuers, and the row in which what he publishes is kept. Rows below a folder are
+/// kept while there is room.
+#[derive(Clone, Copy)]
+pub(in crate::auth) struct Signer<'a> {
+    pub row: &'a str,
+    pub source: &'a Source,
+}
 
 /// An issuer's own description (OpenID Connect Discovery 1.0, 3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Provider {
+pub(in crate::auth) struct Provider {
     pub issuer: String,
     pub jwks_uri: Url,
     pub authorization_endpoint: Option<Url>,
@@ -41,6 +51,7 @@ pub(super) struct Provider {
 }
 
 struct Issuer {
+    row: String,
     source: Source,
     published: ArcSwapOption<Published>,
     /// Held while asking.
@@ -63,54 +74,86 @@ enum Why {
 /// The issuers of all mounts.
 #[derive(Default)]
 pub struct Issuers {
-    /// By the number of the mount.
-    known: Mutex<HashMap<u64, Arc<Issuer>>>,
+    /// By the number of the mount, and the row.
+    known: Mutex<HashMap<(u64, String), Arc<Issuer>>>,
 }
 
 impl Issuers {
-    fn issuer(&self, mount: u64, source: &Source) -> Arc<Issuer> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(issuer) = known.get(&mount)
-            && issuer.source == *source
+    fn lock(&self) -> MutexGuard<'_, HashMap<(u64, String), Arc<Issuer>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn issuer(&self, mount: u64, signer: Signer<'_>) -> Arc<Issuer> {
+        let mut known = self.lock();
+        let place = (mount, signer.row.to_owned());
+        if let Some(issuer) = known.get(&place)
+            && issuer.source == *signer.source
         {
             return Arc::clone(issuer);
         }
+        if known.len() >= ISSUERS_MAX {
+            // What was published is kept in the mount's storage.
+            known.clear();
+        }
         let issuer = Arc::new(Issuer {
-            source: source.clone(),
+            row: signer.row.to_owned(),
+            source: signer.source.clone(),
             published: ArcSwapOption::empty(),
             asking: tokio::sync::Mutex::new(Last {
                 failed: None,
                 unknown: i64::MIN,
             }),
         });
-        known.insert(mount, Arc::clone(&issuer));
+        known.insert(place, Arc::clone(&issuer));
         issuer
     }
 
-    /// What the config's source publishes; it is asked unless that is recent.
+    /// Whether the issuer has answered within a day.
+    pub(in crate::auth) async fn knows(
+        &self,
+        aside: &Aside,
+        signer: Signer<'_>,
+        now: Timestamp,
+    ) -> bool {
+        let young = |at: i64| now.as_second().saturating_sub(at) < KEPT;
+        let place = (aside.mount(), signer.row.to_owned());
+        let issuer = self.lock().get(&place).map(Arc::clone);
+        let published = issuer
+            .filter(|issuer| issuer.source == *signer.source)
+            .and_then(|issuer| issuer.published.load_full());
+        match published {
+            Some(published) => young(published.at),
+            None => {
+                let kept = published::recall(aside, signer.row, signer.source).await;
+                kept.is_some_and(|kept| young(kept.at))
+            }
+        }
+    }
+
+    /// What an issuer publishes; it is asked unless that is recent.
     pub(super) async fn published(
         &self,
         outbound: &Arc<Outbound>,
         aside: &Aside,
-        config: &Config,
+        signer: Signer<'_>,
         now: Timestamp,
     ) -> Result<Arc<Published>, Failure> {
-        let issuer = self.issuer(aside.mount(), &config.source);
+        let issuer = self.issuer(aside.mount(), signer);
         issuer.recent(outbound, aside, now.as_second()).await
     }
 
     /// What a token says, if one of the issuer's keys signed it; and the issuer.
-    pub(super) async fn verify(
+    pub(in crate::auth) async fn verify(
         &self,
         outbound: &Arc<Outbound>,
         aside: &Aside,
-        config: &Config,
+        signer: Signer<'_>,
         token: &Token<'_>,
         allowed: &[Algorithm],
         now: Timestamp,
     ) -> Result<(Claims, Arc<Published>), String> {
         let ask = |failure: Failure| format!("the issuer's keys are not known: {failure}");
-        let issuer = self.issuer(aside.mount(), &config.source);
+        let issuer = self.issuer(aside.mount(), signer);
         let now = now.as_second();
         let published = issuer.recent(outbound, aside, now).await.map_err(ask)?;
         match token.verify(&published.keys, allowed) {
@@ -140,7 +183,10 @@ impl Issuer {
         if let Some(known) = self.published.load_full() {
             return Some(known);
         }
-        let mut kept = published::recall(aside, &self.source).await?.read().ok()?;
+        let mut kept = published::recall(aside, &self.row, &self.source)
+            .await?
+            .read()
+            .ok()?;
         // A clock that was wrong makes nothing younger than it is.
         kept.at = kept.at.min(now);
         let kept = Arc::new(kept);
@@ -239,7 +285,7 @@ impl Issuer {
             at: now,
         };
         let published = Arc::new(documents.read()?);
-        published::keep(aside, &documents).await;
+        published::keep(aside, &self.row, &documents).await;
         Ok(published)
     }
 }

@@ -117,7 +117,14 @@ impl Proof {
         let (outbound, aside) = (outside.outbound, outside.aside(ctx.mount.number));
         let verified = outside
             .issuers
-            .verify(outbound, &aside, &config, &token, allowed, ctx.now())
+            .verify(
+                outbound,
+                &aside,
+                config.signer(),
+                &token,
+                allowed,
+                ctx.now(),
+            )
             .await;
         let (claims, published) = verified.map_err(refused)?;
         Ok(Proof {

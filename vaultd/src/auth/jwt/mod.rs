@@ -23,6 +23,9 @@ mod state;
 mod used;
 
 pub use issuers::Issuers;
+pub(in crate::auth) use issuers::Signer;
+pub(in crate::auth) use model::{Place, Source};
+pub(in crate::auth) use published::tidy as tidy_published;
 pub use role::renewed;
 pub use routes::{Call, ROWS};
 pub use used::tidy;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::issuers::Signer;
+use super::published;
 use crate::auth::secret::Secret;
 use crate::core::login::TokenParams;
 use crate::jose::Algorithm;
@@ -15,14 +17,14 @@ pub(super) const CONFIG: &str = "config";
 
 /// An address, and who vouches for the server there: PEM, or empty for the system's CAs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(in crate::auth) struct Place {
     pub url: Url,
     pub ca_pem: String,
 }
 
 /// Where the keys come from that tokens are verified with.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Source {
+pub(in crate::auth) enum Source {
     /// An issuer that says where its keys are (OpenID Connect Discovery 1.0).
     Discovery(Place),
     Jwks(Place),
@@ -55,6 +57,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// The mount's one issuer.
+    pub(super) fn signer(&self) -> Signer<'_> {
+        Signer {
+            row: published::ROW,
+            source: &self.source,
+        }
+    }
+
     /// For a JWT every algorithm that there is unless the config says which.
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
         match self.supported_algs.is_empty() {

@@ -2,17 +2,26 @@
 //! a restart an issuer that does not answer stops no login with a known key. What is kept is what was
 //! last fetched: a key that was withdrawn does not come back.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use vault_crypto::Random;
 
-use super::issuers::Provider;
-use super::model::{CONFIG, Config, Source};
+use super::issuers::{KEPT, Provider};
+use super::model::Source;
 use crate::barrier::View;
 use crate::core::aside::{Aside, Keep};
 use crate::core::fault::Fault;
 use crate::jose::{KeySet, VerifyKey};
 use crate::outbound::Failure;
 
-const ROW: &str = "published";
+/// Where a mount with one issuer keeps it.
+pub(super) const ROW: &str = "published";
+/// Rows that a folder may have.
+const ROWS_MAX: usize = 500;
+/// Rows of a folder that need no tidying.
+const ROWS_FEW: usize = 50;
+/// Rows that are looked at in one transaction.
+const CHUNK: usize = 20;
 
 /// As it came.
 #[derive(Clone, Serialize, Deserialize)]
@@ -26,7 +35,7 @@ pub(super) struct Documents {
 }
 
 /// Ready for use.
-pub(super) struct Published {
+pub(in crate::auth) struct Published {
     pub keys: KeySet,
     pub provider: Option<Provider>,
     /// Seconds since 1970.
@@ -66,8 +75,8 @@ pub(super) async fn forget(view: &mut View<'_>) -> Result<(), Fault> {
 }
 
 /// What was last fetched from this source.
-pub(super) async fn recall(aside: &Aside, source: &Source) -> Option<Documents> {
-    match aside.get::<Documents>(ROW).await {
+pub(super) async fn recall(aside: &Aside, row: &str, source: &Source) -> Option<Documents> {
+    match aside.get::<Documents>(row).await {
         Ok(kept) => kept.filter(|kept| kept.source == *source),
         Err(fault) => {
             tracing::warn!(%fault, "what an issuer published cannot be read: it is asked again");
@@ -77,24 +86,60 @@ pub(super) async fn recall(aside: &Aside, source: &Source) -> Option<Documents> 
 }
 
 /// Keeps the documents, for the next restart.
-pub(super) async fn keep(aside: &Aside, documents: &Documents) {
+pub(super) async fn keep(aside: &Aside, row: &str, documents: &Documents) {
     if matches!(documents.source, Source::Keys(_)) {
         return;
     }
-    if let Err(fault) = aside.keep(documents).await {
+    if let Err(fault) = aside.keep(&Row { row, documents }).await {
         tracing::warn!(%fault, "what an issuer published is known until the next restart only");
     }
 }
 
-impl Keep for Documents {
+struct Row<'a> {
+    row: &'a str,
+    documents: &'a Documents,
+}
+
+impl Keep for Row<'_> {
     type Kept = ();
 
-    /// Unless the mount has another source by now.
+    /// Unless the mount has another source by now, or a full folder.
     async fn keep(&self, view: &mut View<'_>) -> Result<(), Fault> {
-        let config: Option<Config> = view.get(CONFIG).await?;
-        if config.is_some_and(|config| config.source == self.source) {
-            view.put(ROW, self).await?;
+        let before: Option<Documents> = view.get(self.row).await?;
+        let new = self.documents;
+        let keeps = match (before, self.row.rsplit_once('/')) {
+            (Some(old), _) => old.source == new.source || old.at < new.at,
+            (None, Some((folder, _))) => view.list(folder).await?.len() < ROWS_MAX,
+            (None, None) => true,
+        };
+        if keeps {
+            view.put(self.row, new).await?;
         }
         Ok(())
     }
+}
+
+/// Forgets what is too old to be used, of some rows of a folder: others are looked at next time.
+pub(in crate::auth) async fn tidy(
+    folder: &str,
+    now: Timestamp,
+    random: &dyn Random,
+    view: &mut View<'_>,
+) -> Result<(), Fault> {
+    let mut names = view.list(folder).await?;
+    if names.len() <= ROWS_FEW {
+        return Ok(());
+    }
+    let mut start = [0; 8];
+    random.fill(&mut start);
+    let start = u64::from_le_bytes(start) % names.len() as u64;
+    names.rotate_left(usize::try_from(start).unwrap_or(0));
+    for name in names.iter().take(CHUNK) {
+        let row = format!("{folder}/{name}");
+        let kept: Option<Documents> = view.get(&row).await?;
+        if kept.is_some_and(|kept| now.as_second().saturating_sub(kept.at) > KEPT) {
+            view.delete(&row).await?;
+        }
+    }
+    Ok(())
 }

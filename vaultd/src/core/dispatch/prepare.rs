@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Call;
-use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, userpass};
+use crate::auth::{approle, cert, gcp, github, jwt, kubernetes, ldap, userpass};
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
 use crate::core::reply::Data;
@@ -28,6 +28,7 @@ pub enum Prepared {
     Jwt(jwt::Prepared),
     Kubernetes(kubernetes::Prepared),
     Github(github::Prepared),
+    Gcp(gcp::Prepared),
     Cert(cert::Prepared),
     Ldap(ldap::Prepared),
 }
@@ -67,6 +68,7 @@ pub async fn prepare(
             | Call::Jwt(_)
             | Call::Kubernetes(_)
             | Call::Github(_)
+            | Call::Gcp(_)
             | Call::Cert(_)
             | Call::Ldap(_)
             | Call::Approle(approle::Call::Login)
@@ -104,6 +106,9 @@ pub async fn prepare(
             Call::Github(call) => Box::pin(github::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Github),
+            Call::Gcp(call) => Box::pin(gcp::prepare(call, ctx, view, &outside))
+                .await
+                .map(Prepared::Gcp),
             Call::Cert(call) => Box::pin(cert::prepare(call, ctx, view, &outside))
                 .await
                 .map(Prepared::Cert),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use vault_crypto::Random;
 
 use super::Prepared;
-use crate::auth::{approle, cert, github, jwt, kubernetes, ldap, ssh, userpass};
+use crate::auth::{approle, cert, gcp, github, jwt, kubernetes, ldap, ssh, userpass};
 use crate::barrier::Tx;
 use crate::core::fault::Fault;
 use crate::core::login::{Renewal, TokenParams};
@@ -26,6 +26,9 @@ pub async fn ask_again(
             let asked = Box::pin(cert::ask_again(renewal, mount.number, view, outside)).await?;
             Ok(Prepared::Cert(cert::Prepared::Asked(Box::new(asked))))
         }
+        Kind::Gcp => Box::pin(gcp::ask_again(renewal, mount.number, view, outside))
+            .await
+            .map(Prepared::Gcp),
         Kind::Ldap => Box::pin(ldap::ask_again(renewal, view))
             .await
             .map(Prepared::Ldap),
@@ -51,6 +54,10 @@ pub async fn renewed(
             Prepared::Cert(cert::Prepared::Asked(asked)) => {
                 Box::pin(cert::renewed(renewal, asked, &mut view)).await?
             }
+            _ => return Err(Fault::Internal("nothing was prepared")),
+        },
+        Kind::Gcp => match prepared {
+            Prepared::Gcp(prepared) => Box::pin(gcp::renewed(renewal, prepared, &mut view)).await?,
             _ => return Err(Fault::Internal("nothing was prepared")),
         },
         Kind::Ssh => Box::pin(ssh::renewed(renewal, &mut view)).await?,
@@ -114,6 +121,7 @@ pub async fn tidy(
         Kind::Kv2 => kv2::tidy(&mut view).await,
         Kind::Approle => approle::tidy(now, &mut view).await,
         Kind::Jwt | Kind::Oidc => jwt::tidy(now, &mut view).await,
+        Kind::Gcp => gcp::tidy(now, random, &mut view).await,
         Kind::Transit => transit::tidy(now, random, &mut view).await,
         Kind::Pki => pki::tidy(now, &mut view).await,
         Kind::Ssh => ssh::tidy(now, &mut view).await,

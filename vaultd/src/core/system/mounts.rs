@@ -35,9 +35,10 @@ impl Table {
 
     /// Types that can be mounted, of those that clients of Vault may ask about.
     pub fn types(self) -> Vec<&'static str> {
-        const ASKED: [&str; 16] = [
+        const ASKED: [&str; 17] = [
             "approle",
             "cert",
+            "gcp",
             "github",
             "jwt",
             "kubernetes",
@@ -63,7 +64,7 @@ impl Table {
                 "\"kv\" (version 1 or 2), \"kv-v1\", \"kv-v2\", \"transit\", \"totp\", \"pki\", \"ssh\" or \"sshkeys\""
             }
             Table::Methods => {
-                "\"approle\", \"userpass\", \"ldap\", \"jwt\", \"oidc\", \"kubernetes\", \"github\", \"cert\" or \"ssh\""
+                "\"approle\", \"userpass\", \"ldap\", \"jwt\", \"oidc\", \"kubernetes\", \"github\", \"gcp\", \"cert\" or \"ssh\""
             }
         }
     }
@@ -85,6 +86,7 @@ impl Table {
             (Table::Methods, "oidc", _) => Some(Kind::Oidc),
             (Table::Methods, "kubernetes", _) => Some(Kind::Kubernetes),
             (Table::Methods, "github", _) => Some(Kind::Github),
+            (Table::Methods, "gcp", _) => Some(Kind::Gcp),
             (Table::Methods, "cert", _) => Some(Kind::Cert),
             (Table::Methods, "ssh", _) => Some(Kind::Ssh),
             (Table::Methods, "ldap", _) => Some(Kind::Ldap),

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::auth::jwt::model::Config;
 
 const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 /// `{"alg":"EdDSA","kid":"unknown"}`, no claims, no signature that holds.
@@ -85,7 +86,7 @@ impl Bed {
     async fn at(&self, second: i64) -> Result<Arc<Published>, Failure> {
         let now = Timestamp::from_second(second).unwrap();
         self.issuers
-            .published(&self.outbound, &Aside::sealed(1), &self.config, now)
+            .published(&self.outbound, &Aside::sealed(1), self.config.signer(), now)
             .await
     }
 
@@ -98,7 +99,7 @@ impl Bed {
             .verify(
                 &self.outbound,
                 &Aside::sealed(1),
-                &self.config,
+                self.config.signer(),
                 &token,
                 all,
                 now,

@@ -1,0 +1,1055 @@
+//! Logins of Google's service accounts and machines, against a server that answers as Google does.
+
+use serde_json::{Value, json};
+use vault_tests::google::{Account, Google, RsaSigner};
+use vault_tests::{Answer, Options, Vault};
+
+use crate::jwt::now;
+use crate::setup::policy;
+
+const CI: &str = "ci@acme.iam.gserviceaccount.com";
+const CI_ID: &str = "104000000000000000001";
+const ZONE: &str = "europe-west3-b";
+
+/// Google, a server that believes it, and the key of the account [`CI`].
+struct Bed {
+    google: Google,
+    vault: Vault,
+    ci: RsaSigner,
+    /// Holds the CA that the server reads when it first asks.
+    _dir: tempfile::TempDir,
+}
+
+impl Bed {
+    /// Without credentials.
+    fn start() -> Bed {
+        Bed::on(Options::memory())
+    }
+
+    fn on(options: Options) -> Bed {
+        let google = Google::start();
+        let dir = tempfile::tempdir().unwrap();
+        let ca = dir.path().join("ca.pem");
+        std::fs::write(&ca, &google.web.ca_pem).unwrap();
+        let env = vec![("SSL_CERT_FILE".to_owned(), ca.to_str().unwrap().to_owned())];
+        let vault = Vault::ready_with(Options { env, ..options });
+        vault
+            .root("POST", "sys/auth/gcp", json!({"type": "gcp"}))
+            .expect(204);
+        policy(&vault, "app", r#"path "kv/*" { capabilities = ["read"] }"#);
+        let ci = RsaSigner::new("ci-1");
+        google.world().accounts.push(Account {
+            email: CI.to_owned(),
+            unique_id: CI_ID.to_owned(),
+            project: "acme".to_owned(),
+            disabled: false,
+            keys: vec![ci.jwk()],
+        });
+        google.world().instances.insert(
+            place("web-1"),
+            json!({
+                "id": "7001", "name": "web-1", "status": "RUNNING", "selfLink": google.link(&place("web-1")),
+                "labels": {"env": "prod", "team": "web"}, "zone": google.link(&format!("projects/acme/zones/{ZONE}")),
+            }),
+        );
+        let bed = Bed {
+            google,
+            vault,
+            ci,
+            _dir: dir,
+        };
+        let url = &bed.google.web.url;
+        bed.config(
+            json!({"custom_endpoint": {"api": url, "iam": url, "crm": url, "compute": url}}),
+        )
+        .expect(204);
+        bed
+    }
+
+    fn with_credentials() -> Bed {
+        let bed = Bed::start();
+        bed.give_credentials();
+        bed
+    }
+
+    fn give_credentials(&self) {
+        self.config(json!({"credentials": self.google.credentials()}))
+            .expect(204);
+    }
+
+    fn config(&self, body: Value) -> Answer {
+        self.vault.root("POST", "auth/gcp/config", body)
+    }
+
+    /// Writes a role with these fields beside its policies; the answer.
+    fn write(&self, name: &str, mut body: Value) -> Answer {
+        body["token_policies"] = "app".into();
+        let path = format!("auth/gcp/role/{name}");
+        self.vault.root("POST", &path, body)
+    }
+
+    #[track_caller]
+    fn role(&self, name: &str, body: Value) {
+        let path = format!("auth/gcp/role/{name}");
+        self.vault.root("DELETE", &path, Value::Null).expect(204);
+        let answer = self.write(name, body);
+        assert!(matches!(answer.status, 200 | 204), "{}", answer.text);
+    }
+
+    fn login(&self, role: &str, jwt: &str) -> Answer {
+        let body = json!({"role": role, "jwt": jwt});
+        self.vault.call("POST", "auth/gcp/login", None, Some(&body))
+    }
+
+    fn renew(&self, auth: &Value) -> Answer {
+        let token = auth["client_token"].as_str();
+        self.vault
+            .call("POST", "auth/token/renew-self", token, Some(&json!({})))
+    }
+
+    /// What the account signs itself, for this role, with these claims beside the usual ones.
+    fn signed(&self, role: &str, more: Value) -> String {
+        self.ci.token(&with(own(role), more))
+    }
+
+    /// What Google signs for the instance `web-1`.
+    fn identity(&self, role: &str, more: Value) -> String {
+        self.google.signer.token(&with(identity(role), more))
+    }
+
+    fn asked(&self) -> usize {
+        self.google.web.asked().len()
+    }
+}
+
+fn place(name: &str) -> String {
+    format!("projects/acme/zones/{ZONE}/instances/{name}")
+}
+
+fn own(role: &str) -> Value {
+    json!({"sub": CI, "aud": format!("http://vault/{role}"), "exp": now() + 600})
+}
+
+fn identity(role: &str) -> Value {
+    json!({
+        "iss": "https://accounts.google.com", "sub": CI_ID, "aud": format!("https://vaultd.example/vault/{role}"),
+        "email": CI, "email_verified": true, "iat": now(), "exp": now() + 3599,
+        "google": {"compute_engine": {
+            "project_id": "acme", "project_number": 42, "zone": ZONE, "instance_id": "7001",
+            "instance_name": "web-1", "instance_creation_timestamp": 1_700_000_000,
+        }},
+    })
+}
+
+/// Claims, where `null` takes one away.
+fn with(mut claims: Value, more: Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value.clone(),
+        }
+    }
+    claims
+}
+
+/// Refused with 400 for this reason, without a word of the token.
+#[track_caller]
+fn refused(answer: &Answer, why: &str) {
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    let error = answer.errors();
+    assert!(error.contains(why), "{error} does not say {why}");
+    for word in ["eyJ", "iam.gserviceaccount.com", "elsewhere"] {
+        assert!(!error.contains(word), "{error}");
+    }
+}
+
+fn bound_to_ci() -> Value {
+    json!({"type": "iam", "bound_service_accounts": CI})
+}
+
+fn of_acme() -> Value {
+    json!({"type": "gce", "bound_projects": "acme"})
+}
+
+#[test]
+fn a_service_account_logs_in_with_what_it_signed() {
+    let bed = Bed::with_credentials();
+    bed.role(
+        "app",
+        json!({"type": "iam", "bound_service_accounts": [CI_ID], "bound_projects": "acme", "token_ttl": "5m"}),
+    );
+    let auth = bed
+        .login("app", &bed.signed("app", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    assert_eq!(auth["policies"], json!(["app", "default"]));
+    assert_eq!(auth["lease_duration"], 300);
+    assert_eq!(
+        auth["metadata"],
+        json!({
+            "role": "app", "service_account_id": CI_ID, "service_account_email": CI, "project_id": "acme",
+        })
+    );
+    let own = bed
+        .vault
+        .call(
+            "GET",
+            "auth/token/lookup-self",
+            auth["client_token"].as_str(),
+            None,
+        )
+        .expect(200);
+    assert_eq!(own.data()["display_name"], format!("gcp-{CI}"));
+    // One access token for all of it.
+    bed.login("app", &bed.signed("app", json!({"sub": CI_ID})))
+        .expect(200);
+    bed.renew(&auth).expect(200);
+    assert_eq!(bed.google.web.count("/token"), 1);
+    // One that Google gave up is asked for anew.
+    bed.google.end_tokens();
+    refused(&bed.renew(&auth), "status 401");
+    bed.renew(&auth).expect(200);
+    assert_eq!(bed.google.web.count("/token"), 2);
+}
+
+#[test]
+fn an_instance_logs_in_with_its_identity_token() {
+    let bed = Bed::with_credentials();
+    let link = bed.google.link(&place("web-1"));
+    let group = format!("projects/acme/zones/{ZONE}/instanceGroups/web");
+    bed.google.world().groups.insert(group, vec![link]);
+    bed.role(
+        "web",
+        json!({
+            "type": "gce", "bound_projects": ["acme"], "bound_zones": [ZONE], "bound_labels": "env:prod,team:web",
+            "bound_instance_groups": "other,web", "bound_service_accounts": CI,
+        }),
+    );
+    let auth = bed
+        .login("web", &bed.identity("web", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    assert_eq!(
+        auth["metadata"],
+        json!({
+            "role": "web", "service_account_id": CI_ID, "service_account_email": CI, "project_id": "acme",
+            "project_number": "42", "zone": ZONE, "instance_id": "7001", "instance_name": "web-1",
+            "instance_creation_timestamp": "1700000000",
+        })
+    );
+    bed.renew(&auth).expect(200);
+    // A group of the region.
+    let link = bed.google.link(&place("web-1"));
+    let group = "projects/acme/regions/europe-west3/instanceGroups/wide".to_owned();
+    bed.google.world().groups.insert(group, vec![link]);
+    bed.role(
+        "web",
+        json!({"type": "gce", "bound_projects": "acme", "bound_regions": "europe-west3", "bound_instance_groups": "wide"}),
+    );
+    bed.login("web", &bed.identity("web", json!({})))
+        .expect(200);
+    bed.role(
+        "web",
+        json!({"type": "gce", "bound_projects": "acme", "bound_regions": "europe-west3", "bound_instance_groups": "none"}),
+    );
+    let answer = bed.login("web", &bed.identity("web", json!({})));
+    refused(&answer, "bound_instance_groups");
+}
+
+#[test]
+fn each_bound_that_does_not_match_is_named() {
+    let bed = Bed::with_credentials();
+    let iam = |body: Value| {
+        bed.role("app", with(json!({"type": "iam"}), body));
+        bed.login("app", &bed.signed("app", json!({})))
+    };
+    iam(json!({"bound_service_accounts": "*", "bound_projects": "acme"})).expect(200);
+    for (bounds, why) in [
+        (
+            json!({"bound_service_accounts": "x@acme.iam.gserviceaccount.com"}),
+            "bound_service_accounts",
+        ),
+        (
+            json!({"bound_service_accounts": "999"}),
+            "bound_service_accounts",
+        ),
+        (
+            json!({"bound_service_accounts": [CI], "bound_projects": "other"}),
+            "bound_projects",
+        ),
+        (
+            json!({"bound_service_accounts": "*", "bound_projects": "other"}),
+            "bound_projects",
+        ),
+    ] {
+        refused(&iam(bounds), why);
+    }
+    let gce = |body: Value| {
+        bed.role("web", with(of_acme(), body));
+        bed.login("web", &bed.identity("web", json!({})))
+    };
+    gce(json!({"bound_regions": "europe-west3"})).expect(200);
+    for (bounds, why) in [
+        (json!({"bound_projects": "other"}), "bound_projects"),
+        (json!({"bound_zones": "europe-west3-a"}), "bound_zones"),
+        (json!({"bound_regions": "europe-west"}), "bound_regions"),
+        (json!({"bound_labels": "env:test"}), "bound_labels"),
+        (json!({"bound_labels": "env:prod,zone:x"}), "bound_labels"),
+        (
+            json!({"bound_service_accounts": "x@acme.iam.gserviceaccount.com"}),
+            "bound_service_accounts",
+        ),
+        (
+            json!({"bound_zones": ZONE, "bound_instance_groups": "web"}),
+            "bound_instance_groups",
+        ),
+    ] {
+        refused(&gce(bounds), why);
+    }
+    bed.role(
+        "app",
+        json!({"type": "iam", "bound_service_accounts": CI, "token_bound_cidrs": "203.0.113.0/24"}),
+    );
+    bed.login("app", &bed.signed("app", json!({}))).expect(403);
+}
+
+#[test]
+fn a_token_is_for_one_role_and_a_short_time() {
+    let bed = Bed::with_credentials();
+    bed.role("app", bound_to_ci());
+    bed.role("app2", bound_to_ci());
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    bed.login(
+        "app",
+        &bed.signed("app", json!({"aud": ["vault/app", "x/vault/app"]})),
+    )
+    .expect(200);
+    let asked = bed.asked();
+    for (claims, why) in [
+        (json!({"aud": "http://vault/app2"}), "aud claim"),
+        (json!({"aud": "vault/ap"}), "aud claim"),
+        (json!({"aud": "http://vault/app/"}), "aud claim"),
+        (json!({"aud": "https://elsewhere.example"}), "aud claim"),
+        (json!({"aud": ["vault/app", "vault/app2"]}), "aud claim"),
+        (json!({"aud": ["vault/app", 7]}), "aud claim"),
+        (json!({"aud": []}), "aud claim"),
+        (json!({"aud": null}), "aud claim"),
+        (json!({"exp": now() - 90}), "expired"),
+        (json!({"exp": null}), "exp claim"),
+        (json!({"exp": "soon"}), "exp claim"),
+        (json!({"exp": -1}), "exp claim"),
+        (json!({"exp": now() + 4000}), "exp claim"),
+        (json!({"exp": 1e300}), "exp claim"),
+        (json!({"exp": now() + 1000}), "max_jwt_exp"),
+        (json!({"nbf": now() + 300}), "nbf claim"),
+        (json!({"iat": now() + 300}), "iat claim"),
+        (json!({"sub": null}), "sub claim"),
+        (json!({"sub": "../../oauth2/v3/certs"}), "sub claim"),
+    ] {
+        refused(&bed.login("app", &bed.signed("app", claims)), why);
+    }
+    // A role of another name that is also meant for the account.
+    refused(
+        &bed.login("app2", &bed.signed("app", json!({}))),
+        "aud claim",
+    );
+    assert_eq!(bed.asked(), asked, "what cannot succeed asked somebody");
+    bed.role("app", with(bound_to_ci(), json!({"max_jwt_exp": "20m"})));
+    bed.login("app", &bed.signed("app", json!({"exp": now() + 1000})))
+        .expect(200);
+    for (role, jwt, why) in [
+        ("", "x", "role is required"),
+        ("app", "", "jwt argument is required"),
+        ("none", "x", "not found"),
+    ] {
+        refused(&bed.login(role, jwt), why);
+    }
+}
+
+#[test]
+fn what_google_or_the_account_did_not_sign_is_refused() {
+    use aws_lc_rs::hmac;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let bed = Bed::with_credentials();
+    bed.role("app", bound_to_ci());
+    bed.role("web", of_acme());
+    let claims = own("app");
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    // The public key as a secret, and no signature.
+    let head = encode(&json!({"alg": "HS256", "kid": "ci-1"}).to_string());
+    let message = format!("{head}.{}", encode(&claims.to_string()));
+    for secret in [bed.ci.jwk().to_string(), String::new()] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let tag = hmac::sign(&key, message.as_bytes());
+        let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag));
+        refused(&bed.login("app", &token), "alg");
+    }
+    let none = encode(&json!({"alg": "none", "kid": "ci-1"}).to_string());
+    bed.login("app", &format!("{none}.{}.", encode(&claims.to_string())))
+        .expect(400);
+    // Another hash than Google's is refused before anybody is asked.
+    let rs512 = bed
+        .ci
+        .token_with(&json!({"alg": "RS512", "kid": "ci-1"}), &claims);
+    refused(&bed.login("app", &rs512), "alg");
+    let no_kid = bed.ci.token_with(&json!({"alg": "RS256"}), &claims);
+    refused(&bed.login("app", &no_kid), "kid");
+    assert_eq!(bed.asked(), 0);
+
+    let foreign = RsaSigner::new("ci-1");
+    let why = "no known key successfully validated the token signature";
+    refused(&bed.login("app", &foreign.token(&claims)), why);
+    refused(
+        &bed.login("app", &RsaSigner::new("ci-9").token(&claims)),
+        "kid",
+    );
+    // The account's own key does not speak for Google: neither of machines nor with its name.
+    let machine = json!({"google": identity("web")["google"]});
+    refused(
+        &bed.login("web", &bed.signed("web", machine)),
+        "metadata server",
+    );
+    refused(&bed.login("web", &bed.ci.token(&identity("web"))), "kid");
+    let named_so = RsaSigner::new("google-1").token(&identity("web"));
+    refused(&bed.login("web", &named_so), why);
+    // Google's key does not sign for accounts under their own name.
+    let by_google = bed.google.signer.token(&claims);
+    refused(&bed.login("app", &by_google), "kid");
+    // Nor does another account's.
+    let eve = RsaSigner::new("eve-1");
+    bed.google.world().accounts.push(Account {
+        email: "eve@elsewhere.iam.gserviceaccount.com".into(),
+        unique_id: "666000".into(),
+        project: "elsewhere".into(),
+        disabled: false,
+        keys: vec![eve.jwk()],
+    });
+    refused(&bed.login("app", &eve.token(&claims)), "kid");
+    let as_eve = with(
+        claims.clone(),
+        json!({"sub": "eve@elsewhere.iam.gserviceaccount.com"}),
+    );
+    refused(
+        &bed.login("app", &eve.token(&as_eve)),
+        "bound_service_accounts",
+    );
+    bed.login("app", &bed.ci.token(&claims)).expect(200);
+}
+
+#[test]
+fn a_key_that_was_deleted_is_forgotten_when_another_is_seen() {
+    let bed = Bed::start();
+    bed.role("app", bound_to_ci());
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    let next = RsaSigner::new("ci-2");
+    bed.google
+        .world()
+        .change(CI, |ci| ci.keys = vec![next.jwk()]);
+    // The new one is asked for at once.
+    bed.login("app", &next.token(&own("app"))).expect(200);
+    refused(&bed.login("app", &bed.signed("app", json!({}))), "kid");
+    // Google has none at all of an account that is gone.
+    let bed = Bed::start();
+    bed.role("app", bound_to_ci());
+    bed.google.world().accounts.clear();
+    refused(
+        &bed.login("app", &bed.signed("app", json!({}))),
+        "status 404",
+    );
+}
+
+#[test]
+fn an_instance_may_log_in_as_its_service_account_if_the_role_says_so() {
+    let bed = Bed::with_credentials();
+    bed.role("app", bound_to_ci());
+    // Good for an hour, which nobody can choose.
+    let auth = bed
+        .login("app", &bed.identity("app", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    assert_eq!(auth["metadata"]["instance_name"], "web-1");
+    let body = json!({"allow_gce_inference": false});
+    bed.write("app", body).expect(204);
+    refused(
+        &bed.login("app", &bed.identity("app", json!({}))),
+        "does not allow GCE inference",
+    );
+    refused(&bed.renew(&auth), "GCE inference is no longer allowed");
+    // Without the machine's claims it is a token like others.
+    let plain = bed.identity("app", json!({"google": null}));
+    refused(&bed.login("app", &plain), "max_jwt_exp");
+    let plain = bed.identity("app", json!({"google": null, "exp": now() + 600}));
+    bed.login("app", &plain).expect(200);
+}
+
+#[test]
+fn an_instance_that_was_stopped_or_replaced_logs_in_no_more() {
+    let bed = Bed::with_credentials();
+    bed.role("web", with(of_acme(), json!({"bound_labels": "env:prod"})));
+    let token = bed.identity("web", json!({}));
+    let auth = bed.login("web", &token).expect(200).body["auth"].clone();
+    let set = |name: &str, value: Value| {
+        let mut world = bed.google.world();
+        world.instances.get_mut(&place("web-1")).unwrap()[name] = value;
+    };
+    for (field, value, back, why) in [
+        (
+            "status",
+            json!("TERMINATED"),
+            json!("RUNNING"),
+            "does not run",
+        ),
+        (
+            "status",
+            json!("SUSPENDED"),
+            json!("STAGING"),
+            "does not run",
+        ),
+        (
+            "id",
+            json!("7002"),
+            json!("7001"),
+            "another one has its name",
+        ),
+        (
+            "labels",
+            json!({"env": "test"}),
+            json!({"env": "prod"}),
+            "bound_labels",
+        ),
+    ] {
+        set(field, value);
+        refused(&bed.login("web", &token), why);
+        refused(&bed.renew(&auth), why);
+        set(field, back);
+        bed.login("web", &token).expect(200);
+        bed.renew(&auth).expect(200);
+    }
+    bed.google.world().instances.clear();
+    refused(&bed.login("web", &token), "does not exist");
+    refused(&bed.renew(&auth), "does not exist");
+}
+
+#[test]
+fn a_renewal_asks_whether_the_role_still_takes_the_account() {
+    let bed = Bed::with_credentials();
+    bed.role("app", bound_to_ci());
+    let auth = bed
+        .login("app", &bed.signed("app", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    bed.google.world().change(CI, |ci| ci.disabled = true);
+    refused(&bed.renew(&auth), "disabled");
+    refused(&bed.login("app", &bed.signed("app", json!({}))), "disabled");
+    bed.google.world().change(CI, |ci| ci.disabled = false);
+    bed.renew(&auth).expect(200);
+    bed.write("app", json!({"bound_projects": "other"}))
+        .expect(204);
+    refused(&bed.renew(&auth), "bound_projects");
+    bed.write("app", json!({"bound_projects": "acme"}))
+        .expect(204);
+    bed.google.web.set_down(true);
+    refused(&bed.renew(&auth), "Google does not answer");
+    bed.google.web.set_down(false);
+    bed.renew(&auth).expect(200);
+    let more = json!({"token_policies": "app,more"});
+    bed.vault
+        .root("POST", "auth/gcp/role/app", more)
+        .expect(204);
+    let changed = bed.renew(&auth).expect(403);
+    assert!(changed.errors().contains("policies have changed"));
+    bed.vault
+        .root("DELETE", "auth/gcp/role/app", Value::Null)
+        .expect(204);
+    refused(&bed.renew(&auth), "no longer exists");
+    // The account is gone, and nobody has its name.
+    bed.role("app", bound_to_ci());
+    bed.google.world().accounts.clear();
+    refused(&bed.renew(&auth), "does not exist");
+}
+
+#[test]
+fn without_credentials_only_what_was_signed_counts() {
+    let bed = Bed::start();
+    bed.role("app", bound_to_ci());
+    let auth = bed
+        .login("app", &bed.signed("app", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    assert_eq!(
+        auth["metadata"],
+        json!({"role": "app", "service_account_email": CI, "project_id": "acme"})
+    );
+    bed.renew(&auth).expect(200);
+    bed.role(
+        "app",
+        json!({"type": "iam", "bound_service_accounts": "*", "bound_projects": "acme"}),
+    );
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    // An account whose name holds no project.
+    let robot = "42-compute@developer.gserviceaccount.com";
+    bed.google.world().change(CI, |ci| ci.email = robot.into());
+    let token = bed.signed("app", json!({"sub": robot}));
+    refused(
+        &bed.login("app", &token),
+        "bound_projects: without the mount's credentials that is not known",
+    );
+    bed.role(
+        "app",
+        json!({"type": "iam", "bound_service_accounts": CI_ID}),
+    );
+    refused(
+        &bed.login("app", &token),
+        "its other name without the mount's credentials",
+    );
+    bed.login("app", &bed.signed("app", json!({"sub": CI_ID})))
+        .expect(200);
+    // Google tells both names of an instance's account.
+    bed.role(
+        "web",
+        with(
+            of_acme(),
+            json!({"bound_service_accounts": CI, "bound_zones": ZONE}),
+        ),
+    );
+    let auth = bed
+        .login("web", &bed.identity("web", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    bed.renew(&auth).expect(200);
+    let unverified = bed.identity("web", json!({"email_verified": false}));
+    refused(&bed.login("web", &unverified), "bound_service_accounts");
+    assert_eq!(bed.google.web.count("/token"), 0);
+    for (field, value) in [
+        ("bound_labels", json!("env:prod")),
+        ("bound_instance_groups", json!("web")),
+        ("add_group_aliases", json!(true)),
+    ] {
+        let mut body = with(of_acme(), json!({"bound_zones": ZONE}));
+        body[field] = value;
+        bed.vault
+            .root("DELETE", "auth/gcp/role/web", Value::Null)
+            .expect(204);
+        let warned = bed.write("web", body).expect(200);
+        let why = format!("the role's {field} needs Google's APIs");
+        assert!(warned.text.contains(&why), "{}", warned.text);
+        let asked = bed.asked();
+        refused(&bed.login("web", &bed.identity("web", json!({}))), &why);
+        assert_eq!(bed.asked(), asked);
+    }
+}
+
+#[test]
+fn known_keys_outlive_google_being_down_and_a_restart() {
+    let mut bed = Bed::on(Options::plain());
+    bed.role("app", bound_to_ci());
+    bed.role("web", of_acme());
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    bed.login("web", &bed.identity("web", json!({})))
+        .expect(200);
+    bed.google.web.set_down(true);
+    bed.vault.restart_unsealed();
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    bed.login("web", &bed.identity("web", json!({})))
+        .expect(200);
+    // Another key may be one that Google does not know.
+    refused(
+        &bed.login("app", &RsaSigner::new("ci-2").token(&own("app"))),
+        "kid",
+    );
+    bed.google.web.set_down(false);
+    // Kept keys are those of the address that they came from.
+    let url = format!("{}/elsewhere", bed.google.web.url);
+    bed.config(json!({"custom_endpoint": {"api": url}}))
+        .expect(204);
+    refused(&bed.login("app", &bed.signed("app", json!({}))), "status");
+}
+
+#[test]
+fn invented_keys_and_accounts_are_asked_about_seldom() {
+    let bed = Bed::start();
+    bed.role("app", bound_to_ci());
+    bed.role(
+        "any",
+        json!({"type": "iam", "bound_service_accounts": "*", "bound_projects": "acme"}),
+    );
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    let path = format!("/service_accounts/v1/jwk/{}", CI.replace('@', "%40"));
+    let invented = RsaSigner::new("invented");
+    for _ in 0..10 {
+        refused(&bed.login("app", &invented.token(&own("app"))), "kid");
+    }
+    assert_eq!(bed.google.web.count(&path), 2);
+    // Names outside of the project, and of other roles, are not asked about at all.
+    for name in [
+        "eve@elsewhere.iam.gserviceaccount.com",
+        "eve@acme2.iam.gserviceaccount.com",
+    ] {
+        let token = invented.token(&with(own("any"), json!({"sub": name})));
+        refused(&bed.login("any", &token), "bound_projects");
+    }
+    let asked = bed.asked();
+    let mut limited = 0;
+    for number in 0..30 {
+        let name = format!("x{number}@acme.iam.gserviceaccount.com");
+        let token = invented.token(&with(own("any"), json!({"sub": name})));
+        limited += usize::from(bed.login("any", &token).status == 429);
+    }
+    assert_eq!(bed.asked() + limited, asked + 30);
+    assert!(limited >= 10, "{limited}");
+    // Who is known, or named by a role, gets in meanwhile.
+    bed.login("any", &bed.signed("any", json!({}))).expect(200);
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+}
+
+#[test]
+fn the_config_shows_no_key_and_sends_it_nowhere_else() {
+    let bed = Bed::with_credentials();
+    let read = bed
+        .vault
+        .root("GET", "auth/gcp/config", Value::Null)
+        .expect(200);
+    let data = read.data();
+    assert_eq!(data["client_email"], vault_tests::google::SERVER);
+    assert_eq!(
+        (&data["project_id"], &data["private_key_id"]),
+        (&json!("ours"), &json!("server"))
+    );
+    assert_eq!(
+        (&data["client_id"], &data["iam_alias"]),
+        (&json!("1001"), &json!("role_id"))
+    );
+    assert!(data.get("credentials").is_none() && !read.text.contains("PRIVATE KEY"));
+    assert_eq!(data["gce_metadata"].as_array().unwrap().len(), 9);
+    // An access token would go to another server.
+    let moved = json!({"custom_endpoint": {"iam": "https://elsewhere.example"}});
+    let refusal = bed.config(moved.clone()).expect(400);
+    assert!(
+        refusal.errors().contains("give the credentials again"),
+        "{}",
+        refusal.errors()
+    );
+    bed.config(with(
+        moved,
+        json!({"credentials": bed.google.credentials()}),
+    ))
+    .expect(204);
+    let key = bed.google.server.pem();
+    for (body, why) in [
+        (
+            json!({"credentials": "some invalid JWT"}),
+            "failed to read credentials",
+        ),
+        (
+            json!({"credentials": "{}"}),
+            "missing private key in credentials",
+        ),
+        (
+            json!({"credentials": json!({"type": "authorized_user", "private_key_id": "x", "private_key": key}).to_string()}),
+            "service_account",
+        ),
+        (
+            json!({"credentials": json!({"private_key_id": "x", "client_email": "a@b", "private_key": "x"}).to_string()}),
+            "RSA key",
+        ),
+        (
+            json!({"credentials": json!({"private_key_id": "x", "client_email": "a@b", "private_key": key, "token_uri": "http://elsewhere.example"}).to_string()}),
+            "https",
+        ),
+        (
+            json!({"custom_endpoint": {"api": "http://elsewhere.example"}}),
+            "https",
+        ),
+        (
+            json!({"custom_endpoint": {"storage": "https://elsewhere.example"}}),
+            "available types",
+        ),
+        (json!({"iam_alias": "instance_id"}), "iam_alias"),
+        (json!({"gce_alias": "unique_id"}), "gce_alias"),
+        (json!({"iam_metadata": "zone"}), "iam_metadata"),
+        (json!({"identity_token_audience": "x"}), "not supported"),
+    ] {
+        let answer = bed.config(body).expect(400);
+        assert!(
+            answer.errors().contains(why),
+            "{} for {why}",
+            answer.errors()
+        );
+        assert!(
+            !answer.text.contains("elsewhere") && !answer.text.contains("PRIVATE"),
+            "{}",
+            answer.text
+        );
+    }
+    // Other credentials get a token of their own.
+    let url = &bed.google.web.url;
+    let back = json!({"custom_endpoint": {"iam": url}, "credentials": bed.google.credentials()});
+    bed.config(back).expect(204);
+    bed.role("app", bound_to_ci());
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+    let other = RsaSigner::new("other");
+    let foreign = bed
+        .google
+        .credentials()
+        .replace(&json!(key).to_string(), &json!(other.pem()).to_string());
+    bed.config(json!({"credentials": foreign})).expect(204);
+    refused(
+        &bed.login("app", &bed.signed("app", json!({}))),
+        "the mount's credentials are refused",
+    );
+    bed.config(json!({"credentials": ""})).expect(204);
+    bed.login("app", &bed.signed("app", json!({}))).expect(200);
+}
+
+#[test]
+fn entities_are_roles_accounts_or_machines_with_the_chosen_metadata() {
+    let bed = Bed::with_credentials();
+    bed.role("app", bound_to_ci());
+    bed.role("web", of_acme());
+    let entity = |auth: &Value| {
+        let path = format!("identity/entity/id/{}", auth["entity_id"].as_str().unwrap());
+        let answer = bed.vault.root("GET", &path, Value::Null).expect(200);
+        answer.data()["aliases"][0].clone()
+    };
+    let app = || {
+        bed.login("app", &bed.signed("app", json!({})))
+            .expect(200)
+            .body["auth"]
+            .clone()
+    };
+    let web = || {
+        bed.login("web", &bed.identity("web", json!({})))
+            .expect(200)
+            .body["auth"]
+            .clone()
+    };
+    let id = |name: &str| {
+        let path = format!("auth/gcp/role/{name}");
+        bed.vault.root("GET", &path, Value::Null).expect(200).data()["role_id"].clone()
+    };
+    let alias = entity(&app());
+    assert_eq!(alias["name"], id("app"));
+    assert_eq!(alias["metadata"]["service_account_email"], CI);
+    assert_eq!(entity(&web())["name"], id("web"));
+    bed.config(json!({
+        "iam_alias": "unique_id", "gce_alias": "instance_id", "iam_metadata": ["role"], "gce_metadata": [],
+    }))
+    .expect(204);
+    let auth = app();
+    assert_eq!(auth["metadata"], json!({"role": "app"}));
+    assert_eq!(entity(&auth)["name"], CI_ID);
+    // What is not shown is known all the same.
+    bed.renew(&auth).expect(200);
+    let auth = web();
+    assert_eq!(entity(&auth)["name"], "gce-7001");
+    assert!(auth["metadata"].is_null(), "{auth}");
+    bed.renew(&auth).expect(200);
+    bed.config(json!({"gce_metadata": "default", "credentials": ""}))
+        .expect(204);
+    assert_eq!(web()["metadata"]["zone"], ZONE);
+    refused(
+        &bed.login("app", &bed.signed("app", json!({}))),
+        "iam_alias",
+    );
+}
+
+#[test]
+fn groups_follow_the_folders_above_the_project() {
+    let bed = Bed::with_credentials();
+    let group = |name: &str, body: Value| {
+        let answer = bed
+            .vault
+            .root("POST", "identity/group", with(json!({"name": name}), body));
+        answer.expect(200).data()["id"].clone()
+    };
+    policy(
+        &bed.vault,
+        "folder",
+        r#"path "kv/*" { capabilities = ["list"] }"#,
+    );
+    let id = group("f", json!({"type": "external", "policies": "folder"}));
+    let mounts = bed.vault.root("GET", "sys/auth", Value::Null).expect(200);
+    let accessor = &mounts.data()["gcp/"]["accessor"];
+    let alias = json!({"name": "folder-77", "mount_accessor": accessor, "canonical_id": id});
+    bed.vault
+        .root("POST", "identity/group-alias", alias)
+        .expect(200);
+    let above = [("project", "acme"), ("folder", "77"), ("organization", "5")];
+    bed.google.world().ancestors = above.map(|(kind, id)| (kind.into(), id.into())).into();
+    bed.role(
+        "app",
+        with(bound_to_ci(), json!({"add_group_aliases": true})),
+    );
+    let auth = bed
+        .login("app", &bed.signed("app", json!({})))
+        .expect(200)
+        .body["auth"]
+        .clone();
+    assert_eq!(auth["policies"], json!(["app", "default", "folder"]));
+    assert_eq!(bed.google.web.count("/v1/projects/acme:getAncestry"), 1);
+}
+
+#[test]
+fn a_role_that_lets_in_strangers_or_makes_no_sense_is_refused() {
+    let bed = Bed::start();
+    for (body, why) in [
+        (json!({}), "role type cannot be empty"),
+        (json!({"type": "aws"}), "role type is invalid"),
+        (
+            json!({"type": "iam"}),
+            "IAM role type must have at least one service account",
+        ),
+        (
+            json!({"type": "iam", "bound_service_accounts": "*"}),
+            "lets in strangers",
+        ),
+        (
+            json!({"type": "iam", "bound_service_accounts": ["*", CI]}),
+            "wildcard",
+        ),
+        (
+            json!({"type": "iam", "bound_service_accounts": "../x"}),
+            "bound_service_accounts",
+        ),
+        (
+            json!({"type": "iam", "bound_service_accounts": CI, "bound_zones": "a", "bound_labels": "a:b"}),
+            "invalid args found for role of type iam: bound_zones,bound_labels",
+        ),
+        (
+            json!({"type": "iam", "bound_service_accounts": CI, "max_jwt_exp": "61m"}),
+            "60 minutes",
+        ),
+        (json!({"type": "gce"}), "strangers can log in"),
+        (
+            json!({"type": "gce", "bound_zones": ZONE, "bound_labels": "env:prod"}),
+            "strangers can log in",
+        ),
+        (
+            json!({"type": "gce", "bound_projects": "acme", "bound_service_accounts": "*"}),
+            "'*' is for iam roles",
+        ),
+        (
+            json!({"type": "gce", "bound_projects": "acme", "max_jwt_exp": "1m"}),
+            "invalid args found for role of type gce: max_jwt_exp",
+        ),
+        (
+            json!({"type": "gce", "bound_projects": "acme", "bound_instance_groups": "x"}),
+            "region or zone information",
+        ),
+        (
+            json!({"type": "gce", "bound_projects": "acme", "bound_labels": "Env=prod"}),
+            "invalid labels",
+        ),
+        (
+            json!({"type": "gce", "bound_projects": "acme", "project_id": "acme"}),
+            "bound_projects",
+        ),
+    ] {
+        let answer = bed.write("odd", body).expect(400);
+        assert!(
+            answer.errors().contains(why),
+            "{} for {why}",
+            answer.errors()
+        );
+    }
+    bed.vault
+        .root("GET", "auth/gcp/role/odd", Value::Null)
+        .expect(404);
+
+    let read = |name: &str| {
+        let path = format!("auth/gcp/role/{name}");
+        bed.vault
+            .root("GET", &path, Value::Null)
+            .expect(200)
+            .data()
+            .clone()
+    };
+    bed.role("app", bound_to_ci());
+    let data = read("app");
+    assert_eq!(
+        (&data["type"], &data["max_jwt_exp"]),
+        (&json!("iam"), &json!(900))
+    );
+    assert_eq!(data["allow_gce_inference"], true);
+    let id = data["role_id"].clone();
+    let changed = bed.write("app", json!({"type": "gce"})).expect(400);
+    assert!(changed.errors().contains("role type cannot be changed"));
+    let warned = bed.write("app", json!({"project_id": "acme"})).expect(200);
+    assert!(
+        warned.text.contains("use bound_projects"),
+        "{}",
+        warned.text
+    );
+    assert_eq!(
+        (&read("app")["bound_projects"], &read("app")["role_id"]),
+        (&json!(["acme"]), &id)
+    );
+
+    let edit = |path: &str, body: Value| {
+        let path = format!("auth/gcp/role/{path}");
+        bed.vault.root("POST", &path, body)
+    };
+    edit(
+        "app/service-accounts",
+        json!({"add": ["7", "8"], "remove": CI}),
+    )
+    .expect(204);
+    assert_eq!(read("app")["bound_service_accounts"], json!(["7", "8"]));
+    bed.role(
+        "web",
+        with(
+            of_acme(),
+            json!({"bound_zones": format!("projects/acme/zones/{ZONE}")}),
+        ),
+    );
+    assert_eq!(read("web")["bound_zones"], json!([ZONE]));
+    edit("web/labels", json!({"add": ["env:prod", "team:"]})).expect(200);
+    edit("web/labels", json!({"remove": "env"})).expect(200);
+    assert_eq!(read("web")["bound_labels"], json!({"team": ""}));
+    for (path, body, why) in [
+        (
+            "app/service-accounts",
+            json!({}),
+            "must provide at least one value to add or remove",
+        ),
+        (
+            "app/service-accounts",
+            json!({"remove": "7,8"}),
+            "at least one service account",
+        ),
+        (
+            "app/labels",
+            json!({"add": "a:b"}),
+            "cannot edit attribute 'labels'",
+        ),
+        (
+            "web/service-accounts",
+            json!({"add": CI}),
+            "cannot edit attribute 'service_accounts'",
+        ),
+        ("web/labels", json!({"add": "nolabel"}), "invalid labels"),
+        ("none/labels", json!({"add": "a:b"}), "role not found"),
+    ] {
+        let answer = edit(path, body).expect(400);
+        assert!(
+            answer.errors().contains(why),
+            "{} for {why}",
+            answer.errors()
+        );
+    }
+    for path in ["auth/gcp/role", "auth/gcp/roles"] {
+        let listed = bed.vault.root("LIST", path, Value::Null).expect(200);
+        assert_eq!(listed.data()["keys"], json!(["app", "web"]));
+    }
+    bed.vault
+        .root("DELETE", "auth/gcp/config", Value::Null)
+        .expect(405);
+}
