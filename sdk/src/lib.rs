@@ -36,6 +36,7 @@ mod client;
 mod connect;
 mod env;
 mod error;
+pub mod instance;
 mod kv1;
 mod kv2;
 mod load;

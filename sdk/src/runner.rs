@@ -8,12 +8,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use http::HeaderValue;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::login::read_secret_file;
-use crate::tls::{Trust, client_config};
 use crate::transport::{Encoded, Transport, encode_query};
 use crate::{Error, Secret};
 
@@ -119,10 +117,9 @@ async fn github(audience: &str) -> Result<Secret, Error> {
     }
     let separator = if url.contains('?') { '&' } else { '?' };
     let target = format!("{url}{separator}audience={}", encode_query(audience));
-    let call = Encoded::get(&target, &Secret::new(format!("Bearer {bearer}")))?;
-    let agent = HeaderValue::from_static(concat!("vault-sdk/", env!("CARGO_PKG_VERSION")));
-    let tls = client_config(Trust::System, None)?;
-    let forge = Transport::new("the forge's token service".to_owned(), tls, None, agent);
+    let bearer = Secret::new(format!("Bearer {bearer}"));
+    let call = Encoded::get(&target, "authorization", &bearer)?;
+    let forge = Transport::elsewhere("the forge's token service")?;
     let answer = timeout(PATIENCE, forge.exchange(&call, None));
     let answer = answer.await.map_err(|_| Error::Timeout)??;
     let token = answer.body["value"]

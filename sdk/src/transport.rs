@@ -17,6 +17,7 @@ use serde_json::Value;
 use vault_proto::{ApiPath, Errors};
 use zeroize::Zeroizing;
 
+use crate::tls::{Trust, client_config};
 use crate::{Answer, Call, Error, Secret};
 
 /// The server's own limit is 32 MiB; listings are far below.
@@ -43,14 +44,14 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Reads an address that is not of the API, with these credentials (RFC 9110, 11.6.2).
-    pub(crate) fn get(url: &str, authorization: &Secret) -> Result<Self, Error> {
+    /// Reads an address that is not of the API, with one header that its server asks for.
+    pub(crate) fn get(url: &str, name: &'static str, value: &Secret) -> Result<Self, Error> {
         let wrong = |_| Error::Config("this is no URL that can be asked".into());
         let uri: Uri = url.parse().map_err(wrong)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        insert(&mut headers, "authorization", authorization.expose())?;
-        if let Some(value) = headers.get_mut("authorization") {
+        insert(&mut headers, name, value.expose())?;
+        if let Some(value) = headers.get_mut(name) {
             value.set_sensitive(true);
         }
         Ok(Self {
@@ -91,6 +92,13 @@ impl Transport {
             addr,
             user_agent,
         }
+    }
+
+    /// To another server than the API's; `name` is what errors call it.
+    pub(crate) fn elsewhere(name: &str) -> Result<Self, Error> {
+        let agent = HeaderValue::from_static(concat!("vault-sdk/", env!("CARGO_PKG_VERSION")));
+        let tls = client_config(Trust::System, None)?;
+        Ok(Self::new(name.to_owned(), tls, None, agent))
     }
 
     pub(crate) fn addr(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use vault_tests::google::{Account, Google, RsaSigner};
-use vault_tests::{Answer, Options, Vault};
+use vault_tests::{Answer, Options, Vault, Vaultctl};
 
 use crate::jwt::now;
 use crate::setup::policy;
@@ -1052,4 +1052,53 @@ fn a_role_that_lets_in_strangers_or_makes_no_sense_is_refused() {
     bed.vault
         .root("DELETE", "auth/gcp/config", Value::Null)
         .expect(405);
+}
+
+/// A metadata server that gives this token, for this role. It ends with its only request.
+fn metadata_server(role: &str, flavor: &'static str, token: String) -> String {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let target = format!(
+        "GET /computeMetadata/v1/instance/service-accounts/default/identity?audience=http%3A%2F%2Fvault%2F{role}&format=full HTTP/1.1"
+    );
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let head: Vec<String> = lines
+            .map(Result::unwrap)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let right = head[0] == target && head.iter().any(|line| line == "metadata-flavor: Google");
+        let status = if right { "200 OK" } else { "403 Forbidden" };
+        let length = token.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\n{flavor}Content-Type: text/html\r\nContent-Length: {length}\r\n\r\n{token}"
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    address
+}
+
+#[test]
+fn vaultctl_on_an_instance_needs_no_token() {
+    let bed = Bed::start();
+    bed.role("web", of_acme());
+    let dir = tempfile::tempdir().unwrap();
+    let token = bed.identity("web", json!({"aud": "http://vault/web"}));
+    let run = |flavor, role: &str| {
+        let host = metadata_server("web", flavor, token.clone());
+        Vaultctl::new(dir.path(), &bed.vault.addr)
+            .env("GCE_METADATA_HOST", &host)
+            .run(&["login", "--method", "gcp", &format!("role={role}")], "")
+    };
+    let said = run("Metadata-Flavor: Google\r\n", "web");
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.out.contains("eyJ") && !said.err.contains("eyJ"));
+    // Whoever answers without being asked as a metadata server is none.
+    for (flavor, role) in [("", "web"), ("Metadata-Flavor: Google\r\n", "other")] {
+        let said = run(flavor, role);
+        assert_ne!(said.code, 0);
+        assert!(said.err.contains("no metadata server"), "{}", said.err);
+    }
 }

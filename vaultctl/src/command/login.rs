@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use vault_sdk::{Auth, Call, Secret, SshKey};
+use vault_sdk::{Auth, Call, Secret, SshKey, instance};
 
 use super::raw::stdin_line;
 use crate::error::{Outcome, local, plain, remote};
@@ -28,8 +28,8 @@ const GIVE_BACK: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Login method: token, approle, userpass, cert, ssh, jwt, oidc (browser), kubernetes, github, or
-    /// any other that takes fields
+    /// Login method: token, approle, userpass, cert, ssh, jwt, oidc (browser), kubernetes, github,
+    /// gcp, or any other that takes fields
     #[arg(short, long, default_value = "token")]
     method: String,
     /// As the CI job that this runs in, with its identity token; --role says as what. Short for
@@ -236,6 +236,13 @@ async fn with_fields(session: &Session, args: &Args) -> Outcome<Value> {
             }
             format!("auth/{mount}/login")
         }
+        "gcp" => {
+            if !fields.contains_key("jwt") {
+                let token = instance::identity(&role_audience(&fields)?).await?;
+                fields.insert("jwt".into(), token.expose().into());
+            }
+            format!("auth/{mount}/login")
+        }
         "github" => {
             if let (false, Ok(token)) = (
                 fields.contains_key("token"),
@@ -253,6 +260,14 @@ async fn with_fields(session: &Session, args: &Args) -> Outcome<Value> {
     };
     let call = Call::post(path, Value::Object(fields)).no_token();
     Ok(session.send(call).await?.body)
+}
+
+/// Whom a token for a role of Google's is made for.
+fn role_audience(fields: &Map<String, Value>) -> Outcome<String> {
+    match fields.get("role").and_then(Value::as_str) {
+        Some(role) => Ok(format!("http://vault/{role}")),
+        None => Err(local("role is missing", "add role=NAME")),
+    }
 }
 
 /// A field that is not secret and has to be given.
