@@ -10,11 +10,21 @@ use vault_crypto::Prf;
 
 use super::value::{Data, Hmac, HmacMap, Part, Public, Record};
 
+/// Who asks for what.
+pub struct Asked<'a> {
+    pub auth: Option<AuthEntry<'a>>,
+    pub request: RequestPart<'a>,
+}
+
+/// [`Asked`] as it is written, once for both records: two fields, of which the second is still open for
+/// the request's data. Only made here, so it is never anything else.
+pub struct AskedText(Vec<u8>);
+
 /// Written before anything happens, also for what is then denied.
 pub struct RequestEntry<'a> {
     pub time: Public<Timestamp>,
-    pub auth: Option<AuthEntry<'a>>,
-    pub request: RequestPart<'a>,
+    pub asked: &'a AskedText,
+    pub data: Option<Data<'a>>,
     /// Why the request goes no further. A fixed text, not the caller's.
     pub error: Option<Public<&'a str>>,
 }
@@ -22,9 +32,7 @@ pub struct RequestEntry<'a> {
 /// Written before the answer leaves.
 pub struct ResponseEntry<'a> {
     pub time: Public<Timestamp>,
-    pub auth: Option<AuthEntry<'a>>,
-    /// Without its data: that is in the request's entry.
-    pub request: RequestPart<'a>,
+    pub asked: &'a AskedText,
     pub response: ResponsePart<'a>,
     pub error: Option<Public<&'a str>>,
 }
@@ -45,7 +53,6 @@ pub struct RequestPart<'a> {
     pub client_token_accessor: Option<Hmac<'a>>,
     /// Seconds.
     pub wrap_ttl: Option<Public<u64>>,
-    pub data: Option<Data<'a>>,
 }
 
 pub struct ResponsePart<'a> {
@@ -87,36 +94,49 @@ pub struct WrapEntry<'a> {
     pub wrapped_accessor: Option<Hmac<'a>>,
 }
 
+impl Asked<'_> {
+    /// While sealed there is no key: `Hmac` fields are null.
+    pub fn encode(&self, hmac: Option<&Prf>) -> AskedText {
+        let Asked { auth, request } = self;
+        let mut record = Record::new(hmac);
+        record.field("auth", auth);
+        record.field("request", request);
+        let mut text = record.finish();
+        text.pop();
+        AskedText(text)
+    }
+}
+
 /// One JSON object, one line, without a newline. While sealed there is no key: `Hmac` fields
 /// are null.
 pub fn encode_request(entry: &RequestEntry<'_>, hmac: Option<&Prf>) -> Vec<u8> {
     let RequestEntry {
         time,
-        auth,
-        request,
+        asked,
+        data,
         error,
     } = entry;
     encode("request", hmac, |record| {
         record.field("time", time);
-        record.field("auth", auth);
-        record.field("request", request);
+        record.open(&asked.0);
+        record.field("data", data);
+        record.close();
         record.field("error", error);
     })
 }
 
-/// As [`encode_request`].
+/// As [`encode_request`]; the request's data is in that record only.
 pub fn encode_response(entry: &ResponseEntry<'_>, hmac: Option<&Prf>) -> Vec<u8> {
     let ResponseEntry {
         time,
-        auth,
-        request,
+        asked,
         response,
         error,
     } = entry;
     encode("response", hmac, |record| {
         record.field("time", time);
-        record.field("auth", auth);
-        record.field("request", request);
+        record.open(&asked.0);
+        record.close();
         record.field("response", response);
         record.field("error", error);
     })
@@ -150,7 +170,6 @@ impl Part for RequestPart<'_> {
             client_token,
             client_token_accessor,
             wrap_ttl,
-            data,
         } = self;
         record.field("id", id);
         record.field("operation", operation);
@@ -163,7 +182,6 @@ impl Part for RequestPart<'_> {
         record.field("client_token", client_token);
         record.field("client_token_accessor", client_token_accessor);
         record.field("wrap_ttl", wrap_ttl);
-        record.field("data", data);
     }
 }
 
@@ -274,7 +292,6 @@ mod tests {
             client_token: Some(Hmac::Of(SECRET)),
             client_token_accessor: Some(Hmac::Of(SECRET)),
             wrap_ttl: None,
-            data: Some(Data::Raw(r#"{"password":"CANARY"}"#)),
         }
     }
 
@@ -309,16 +326,20 @@ mod tests {
         let time = Public(Timestamp::UNIX_EPOCH);
         let path = "secret/data/a\n{\"type\":\"response\"\x1b[2J";
         for hmac in [Some(&key), None] {
-            let request = RequestEntry {
-                time,
+            let asked = Asked {
                 auth: Some(auth),
                 request: part(path),
+            };
+            let asked = &asked.encode(hmac);
+            let request = RequestEntry {
+                time,
+                asked,
+                data: Some(Data::Raw(r#"{"password":"CANARY"}"#)),
                 error: None,
             };
             let response = ResponseEntry {
                 time,
-                auth: Some(auth),
-                request: part(path),
+                asked,
                 response: ResponsePart {
                     status: Public(200),
                     auth: Some(auth),
@@ -348,6 +369,14 @@ mod tests {
                 Some("id-1")
             );
             assert_eq!(request_id(&encode_response(&response, hmac)), None);
+            let value = |line: Vec<u8>| serde_json::from_slice::<Value>(&line).unwrap();
+            let (first, last) = (
+                value(encode_request(&request, hmac)),
+                value(encode_response(&response, hmac)),
+            );
+            assert!(first["request"]["data"].is_object());
+            assert!(last["request"].get("data").is_none());
+            assert_eq!(first["auth"], last["auth"]);
         }
     }
 }

@@ -33,8 +33,8 @@ use vault_crypto::{Prf, SigningKey};
 
 pub use device::DeviceStatus;
 pub use entry::{
-    AuthEntry, RequestEntry, RequestPart, ResponseEntry, ResponsePart, WrapEntry, encode_request,
-    encode_response,
+    Asked, AskedText, AuthEntry, RequestEntry, RequestPart, ResponseEntry, ResponsePart, WrapEntry,
+    encode_request, encode_response,
 };
 pub use file::OpenError;
 pub use value::{Data, Hashed, Hmac, HmacMap, Public};
@@ -213,6 +213,11 @@ impl Broker {
         let mut text = Vec::with_capacity(76);
         value::hmac_text(&keys.as_ref()?.hmac, value, &mut text);
         String::from_utf8(text).ok()
+    }
+
+    /// [`Asked::encode`] with the key of this log.
+    pub fn asked(&self, asked: &Asked<'_>) -> AskedText {
+        self.with_hmac(|hmac| asked.encode(hmac))
     }
 
     /// [`encode_request`] with the key of this log, then [`append`](Self::append).

@@ -108,6 +108,17 @@ impl<'p> Record<'p> {
         }
     }
 
+    /// Fields that were encoded before, the last of them an object without its end.
+    pub(super) fn open(&mut self, encoded: &[u8]) {
+        self.comma();
+        self.out.extend_from_slice(encoded);
+    }
+
+    /// The end of what [`open`](Self::open) left open.
+    pub(super) fn close(&mut self) {
+        self.out.push(b'}');
+    }
+
     pub(super) fn finish(self) -> Vec<u8> {
         self.out
     }

@@ -13,8 +13,8 @@ use super::request::{Request, Verb};
 use super::token::Token;
 use super::unsealed::Unsealed;
 use crate::audit::{
-    AuthEntry, Data, Hashed, Hmac, HmacMap, Public, RequestEntry, RequestPart, ResponseEntry,
-    ResponsePart, Ticket, WrapEntry, encode_request,
+    Asked, AskedText, AuthEntry, Data, Hashed, Hmac, HmacMap, Public, RequestEntry, RequestPart,
+    ResponseEntry, ResponsePart, Ticket, WrapEntry, encode_request,
 };
 use crate::barrier::Journal;
 use crate::policy::Capability;
@@ -26,10 +26,12 @@ pub struct Recorder<'a> {
     caller: Option<&'a Caller>,
     mount: Option<Arc<Mount>>,
     data: Option<String>,
-    /// Each is in the two records twice.
-    token: Option<Hashed>,
-    accessor: Option<Hashed>,
-    opened: OnceLock<(Vec<u8>, Ticket, &'static str)>,
+    /// Of a caller, both are kept beside the token.
+    token: Option<Cow<'a, Hashed>>,
+    accessor: Option<&'a Hashed>,
+    /// With the operation as it was decided, the same in both records.
+    asked: OnceLock<AskedText>,
+    opened: OnceLock<(Vec<u8>, Ticket)>,
 }
 
 impl<'a> Recorder<'a> {
@@ -46,7 +48,18 @@ impl<'a> Recorder<'a> {
             Resolved::OtherVerb | Resolved::NotMounted => None,
         };
         let data = (!request.body.is_empty()).then(|| request.body.to_json());
-        let hashed = |value: &str| Hashed::new(&vault.audit_prf, value.as_bytes());
+        let given = request.token.as_deref().map(String::as_str);
+        let prf = &vault.audit_prf;
+        let (token, accessor) = match (given, caller) {
+            (Some(given), Some(caller)) => {
+                let known = caller.token.audited(prf, given);
+                (Some(Cow::Borrowed(&known.token)), Some(&known.accessor))
+            }
+            (given, _) => {
+                let hashed = |given: &str| Cow::Owned(Hashed::new(prf, given.as_bytes()));
+                (given.map(hashed), None)
+            }
+        };
         Recorder {
             core,
             vault,
@@ -54,8 +67,9 @@ impl<'a> Recorder<'a> {
             caller,
             mount,
             data,
-            token: request.token.as_ref().map(|token| hashed(token)),
-            accessor: caller.map(|caller| hashed(&caller.token.accessor)),
+            token,
+            accessor,
+            asked: OnceLock::new(),
             opened: OnceLock::new(),
         }
     }
@@ -79,15 +93,15 @@ impl<'a> Recorder<'a> {
             audit.accepted(ticket).await.map_err(|_| Fault::Audit)?;
             ticket
         };
-        let _ = self.opened.set((line, ticket, operation));
+        let _ = self.opened.set((line, ticket));
         Ok(())
     }
 
     fn request_line(&self, operation: &str, error: Option<&str>) -> Vec<u8> {
         let entry = RequestEntry {
             time: Public(self.request.now),
-            auth: self.auth(),
-            request: self.part(operation),
+            asked: self.asked(operation),
+            data: self.data.as_deref().map(Data::Raw),
             error: error.map(Public),
         };
         encode_request(&entry, Some(&self.vault.audit_prf))
@@ -100,15 +114,16 @@ impl<'a> Recorder<'a> {
         self.core.audit.append_lazily(&line);
     }
 
-    /// The operation as it was decided, the same in both records.
-    fn operation(&self) -> &'static str {
-        let opened = self.opened.get().map(|(_, _, operation)| *operation);
-        opened.unwrap_or_else(|| verb_name(self.request.verb))
+    fn asked(&self, operation: &str) -> &AskedText {
+        self.asked.get_or_init(|| {
+            let (auth, request) = (self.auth(), self.part(operation));
+            Asked { auth, request }.encode(Some(&self.vault.audit_prf))
+        })
     }
 
     /// The opened record, to be committed with the effect.
     pub fn journal(&self) -> Option<Journal> {
-        let (line, ticket, _) = self.opened.get()?;
+        let (line, ticket) = self.opened.get()?;
         Some(Journal {
             line: line.clone(),
             ticket: ticket.number(),
@@ -132,11 +147,7 @@ impl<'a> Recorder<'a> {
         let wrap = reply.and_then(|reply| reply.wrap_info.as_deref());
         let entry = ResponseEntry {
             time: Public((self.core.clock)()),
-            auth: self.auth(),
-            request: RequestPart {
-                data: None,
-                ..self.part(self.operation())
-            },
+            asked: self.asked(verb_name(self.request.verb)),
             response: ResponsePart {
                 status: Public(super::envelope::status_of(outcome)),
                 auth: issued.map(|auth| AuthEntry {
@@ -172,7 +183,7 @@ impl<'a> Recorder<'a> {
             error: error.as_deref().map(Public),
         };
         let ticket = self.core.audit.response(&entry);
-        let first = self.opened.get().map_or(ticket, |(_, first, _)| *first);
+        let first = self.opened.get().map_or(ticket, |(_, first)| *first);
         self.core
             .audit
             .accepted_both(first, ticket)
@@ -197,10 +208,9 @@ impl<'a> Recorder<'a> {
             }),
             namespace: None,
             remote_address: Some(Public(self.request.remote)),
-            client_token: self.token.as_ref().map(Hmac::Known),
-            client_token_accessor: self.accessor.as_ref().map(Hmac::Known),
+            client_token: self.token.as_deref().map(Hmac::Known),
+            client_token_accessor: self.accessor.map(Hmac::Known),
             wrap_ttl: self.request.wrap_ttl.map(|ttl| Public(ttl.as_secs())),
-            data: self.data.as_deref().map(Data::Raw),
         }
     }
 
@@ -208,8 +218,8 @@ impl<'a> Recorder<'a> {
         let caller = self.caller?;
         let token: &Token = &caller.token;
         Some(AuthEntry {
-            client_token: self.token.as_ref().map(Hmac::Known),
-            accessor: self.accessor.as_ref().map(Hmac::Known),
+            client_token: self.token.as_deref().map(Hmac::Known),
+            accessor: self.accessor.map(Hmac::Known),
             display_name: Public(&token.display_name),
             policies: Public(caller.policy_names()),
             token_type: Public(token.kind_name()),
@@ -237,13 +247,10 @@ pub fn verb_name(verb: Verb) -> &'static str {
 pub async fn operator_event(
     core: &Core,
     request: &Request,
-    data: Option<Cow<'_, str>>,
     status: Option<u16>,
     error: Option<&str>,
 ) -> Result<(), Fault> {
-    let mut part = part(request, "system");
-    part.data = data.as_deref().map(Data::Raw);
-    record(core, request, part, status, error).await
+    record(core, request, part(request, "system"), status, error).await
 }
 
 /// Records of what an engine does outside that no request asks for: before the deed without a status,
@@ -273,7 +280,6 @@ fn part<'a>(request: &'a Request, mount_type: &'a str) -> RequestPart<'a> {
         client_token: None,
         client_token_accessor: None,
         wrap_ttl: None,
-        data: None,
     }
 }
 
@@ -284,17 +290,20 @@ async fn record(
     status: Option<u16>,
     error: Option<&str>,
 ) -> Result<(), Fault> {
+    let asked = &core.audit.asked(&Asked {
+        auth: None,
+        request: part,
+    });
     let ticket = match status {
         None => core.audit.request(&RequestEntry {
             time: Public(request.now),
-            auth: None,
-            request: part,
+            asked,
+            data: None,
             error: error.map(Public),
         }),
         Some(status) => core.audit.response(&ResponseEntry {
             time: Public((core.clock)()),
-            auth: None,
-            request: part,
+            asked,
             response: ResponsePart {
                 status: Public(status),
                 auth: None,

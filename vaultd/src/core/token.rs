@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use super::fault::Fault;
 use super::login::within;
 use super::mount::reserved;
+use crate::audit::Hashed;
 use crate::barrier::{Barrier, Tx};
 use crate::policy::PolicyName;
 
@@ -79,7 +80,32 @@ pub struct Token {
     #[serde(default)]
     pub mount: u64,
     #[serde(skip)]
-    pub(super) names: OnceLock<Vec<String>>,
+    pub(super) names: Beside<Vec<String>>,
+    #[serde(skip)]
+    pub(super) audited: Beside<Audited>,
+}
+
+/// How the audit log shows a token.
+#[derive(Debug)]
+pub struct Audited {
+    pub token: Hashed,
+    pub accessor: Hashed,
+}
+
+/// Made from a value and kept beside it. A copy may be changed, so it begins without.
+#[derive(Debug)]
+pub(super) struct Beside<T>(OnceLock<T>);
+
+impl<T> Default for Beside<T> {
+    fn default() -> Beside<T> {
+        Beside(OnceLock::new())
+    }
+}
+
+impl<T> Clone for Beside<T> {
+    fn clone(&self) -> Beside<T> {
+        Beside::default()
+    }
 }
 
 impl Token {
@@ -107,17 +133,26 @@ impl Token {
             proof: String::new(),
             entity_id: String::new(),
             mount: 0,
-            names: OnceLock::new(),
+            names: Beside::default(),
+            audited: Beside::default(),
         }
     }
 
     /// Names of the policies, made once for each cached token.
     pub fn policy_names(&self) -> &[String] {
-        self.names.get_or_init(|| {
+        self.names.0.get_or_init(|| {
             self.policies
                 .iter()
                 .map(|name| name.as_str().to_owned())
                 .collect()
+        })
+    }
+
+    /// How the audit log shows it; `secret` is what this token was found by.
+    pub fn audited(&self, prf: &Prf, secret: &str) -> &Audited {
+        self.audited.0.get_or_init(|| Audited {
+            token: Hashed::new(prf, secret.as_bytes()),
+            accessor: Hashed::new(prf, self.accessor.as_bytes()),
         })
     }
 

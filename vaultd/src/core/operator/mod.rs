@@ -71,13 +71,12 @@ async fn audited(
     request: &Request,
     effect: impl Future<Output = Result<Reply, Fault>>,
 ) -> Result<Reply, Fault> {
-    operator_event(core, request, None, None, None).await?;
+    operator_event(core, request, None, None).await?;
     let outcome = effect.await;
     let error = outcome.as_ref().err().map(ToString::to_string);
     operator_event(
         core,
         request,
-        None,
         Some(crate::core::envelope::status_of(&outcome)),
         error.as_deref(),
     )

@@ -105,13 +105,13 @@ pub async fn open_by_itself(core: &Core, record: &SealRecord, root: Key<32>) -> 
         return Ok(());
     }
     let request = Request::of_the_server("sys/unseal", uuid_v4(&*core.random), (core.clock)())?;
-    operator_event(core, &request, None, None, None).await?;
+    operator_event(core, &request, None, None).await?;
     let outcome = open(core, record, root).await;
     let (status, error) = match &outcome {
         Ok(()) => (200, None),
         Err(fault) => (500, Some(fault.to_string())),
     };
-    operator_event(core, &request, None, Some(status), error.as_deref()).await?;
+    operator_event(core, &request, Some(status), error.as_deref()).await?;
     outcome
 }
 
