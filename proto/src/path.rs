@@ -1,8 +1,9 @@
 //! The one place where a request path becomes canonical text.
 //!
 //! Promises: percent-encoding is undone exactly once, and what could be read
-//! in two ways (dot segments, encoded slashes, control characters) is refused
+//! in two ways (dot segments, empty segments, control characters) is refused
 //! instead of repaired. Nothing after this point decodes or cleans a path.
+//! `%2f` is a slash: clients that escape each argument as a whole send it.
 
 use std::fmt;
 
@@ -26,8 +27,6 @@ pub enum PathError {
     DotSegment,
     /// Two slashes in a row; a server answers with a redirect.
     DoubleSlash,
-    /// `%2f`: decoding it would move the borders of segments.
-    EncodedSlash,
     /// A `%` that is not followed by two hex digits.
     BadEscape,
     /// A character below U+0020, DEL, or U+0080 to U+009F.
@@ -47,9 +46,6 @@ impl fmt::Display for PathError {
                 "the path contains a '.' or '..' segment; write the path without it"
             }
             Self::DoubleSlash => "the path contains '//'; use single slashes",
-            Self::EncodedSlash => {
-                "the path contains an encoded slash; use a plain '/' between segments"
-            }
             Self::BadEscape => {
                 "the path contains a '%' without two hex digits; write a literal '%' as '%25'"
             }
@@ -81,10 +77,7 @@ impl ApiPath {
             let (Some(high), Some(low)) = (high, low) else {
                 return Err(PathError::BadEscape);
             };
-            match high << 4 | low {
-                b'/' => return Err(PathError::EncodedSlash),
-                decoded => bytes.push(decoded),
-            }
+            bytes.push(high << 4 | low);
         }
         String::from_utf8(bytes)
             .map_err(|_| PathError::NotUtf8)

@@ -27,6 +27,8 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("kv/data/ü", "kv/data/ü"),
     ("path/to/secret%20engine/x", "path/to/secret engine/x"),
     ("a*b/+/c", "a*b/+/c"),
+    ("kv%2Fdata/a%2fb", "kv/data/a/b"),
+    ("kv/data/a%2f", "kv/data/a/"),
 ];
 
 const REFUSED: &[(&str, PathError)] = &[
@@ -54,9 +56,12 @@ const REFUSED: &[(&str, PathError)] = &[
     ("kv/metadata/a/.%2e/b", PathError::DotSegment),
     ("kv/metadata/a/%2e/b", PathError::DotSegment),
     ("kv/metadata/a/%2e%2e", PathError::DotSegment),
-    ("kv/metadata/a/..%2fb", PathError::EncodedSlash),
-    ("kv/metadata/a%2Fb", PathError::EncodedSlash),
-    ("kv/metadata/a/%2e%2e%2fb", PathError::EncodedSlash),
+    ("kv/metadata/a/..%2fb", PathError::DotSegment),
+    ("kv/metadata/a%2f..%2fb", PathError::DotSegment),
+    ("kv/metadata/a/%2e%2e%2fb", PathError::DotSegment),
+    ("kv/metadata/a/%2fb", PathError::DoubleSlash),
+    ("kv/metadata/a%2F%2fb", PathError::DoubleSlash),
+    ("%2fsys/health", PathError::DoubleSlash),
     ("kv/a%00b", PathError::Control),
     ("kv/a\0b", PathError::Control),
     ("kv/a%0ab", PathError::Control),

@@ -58,7 +58,10 @@ pub async fn receive(
     };
     let mut path = match ApiPath::parse(raw) {
         Ok(path) => path,
-        Err(PathError::DoubleSlash) => return Err(Refused::Moved(cleaned(raw, parts.uri.query()))),
+        // Encoded ones stay as they are in a redirect, which would lead back here.
+        Err(PathError::DoubleSlash) if raw.starts_with('/') || raw.contains("//") => {
+            return Err(Refused::Moved(cleaned(raw, parts.uri.query())));
+        }
         Err(error) => return Err(Fault::invalid(error.to_string()).into()),
     };
     let query_text = parts.uri.query().unwrap_or("");
