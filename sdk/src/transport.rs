@@ -267,7 +267,8 @@ fn refusal(call: &Encoded, status: u16, headers: &HeaderMap, body: &Value) -> Er
         {
             Error::InvalidToken { path }
         }
-        403 => Error::Denied {
+        // That is said of the token that the caller asked about, not of the caller.
+        403 if !says("bad token") => Error::Denied {
             path,
             errors,
             request_id: headers

@@ -105,7 +105,7 @@ fn every_answer_has_its_records_before_it_leaves() {
 }
 
 #[test]
-fn values_are_hmaced_and_the_hash_can_be_asked_for() {
+fn cve_2024_8365_values_are_hmaced_and_the_hash_can_be_asked_for() {
     let vault = with_kv(Options::plain());
     let secret = "a-very-secret-value";
     vault

@@ -532,7 +532,7 @@ fn generated_root_token_decodes_with_the_pad_and_works() {
 }
 
 #[test]
-fn key_ceremonies_need_sudo() {
+fn cve_2025_4656_key_ceremonies_need_sudo() {
     let vault = Vault::ready_with(Options::plain());
     let all = json!({"policy": "path \"sys/*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\"] }"});
     vault.root("POST", "sys/policies/acl/all", all).expect(204);

@@ -252,7 +252,7 @@ fn taken_port_is_said() {
 }
 
 #[test]
-fn files_are_private_whatever_the_umask() {
+fn cve_2021_38553_files_are_private_whatever_the_umask() {
     let options = Options {
         wrapper: ["sh", "-c", "umask 000; exec \"$@\"", "sh"]
             .map(str::to_owned)

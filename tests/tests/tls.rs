@@ -223,7 +223,7 @@ fn configured(listeners: &str) -> (vault_tests::Process, String, tempfile::TempD
 }
 
 #[test]
-fn half_open_handshakes_are_dropped() {
+fn cve_2026_73500_half_open_handshakes_are_dropped() {
     let vault = Vault::start(Options::default());
     let start = Instant::now();
     let mut silent: Vec<TcpStream> = (0..50)

@@ -343,6 +343,9 @@ fn policies_in_files_are_tested_without_a_server() {
         stdout(&allowed)
     );
 
+    let pasted = test(&["--path", "/v1/secret/data/app/x", "--as", "app"]);
+    assert_eq!(stdout(&pasted), stdout(&allowed));
+
     let missing = test(&[
         "--path",
         "secret/data/app/x",

@@ -158,6 +158,10 @@ async fn refusals_have_names() {
             |e| matches!(e, Error::InvalidToken { .. }),
         ),
         (
+            || refused(403, "bad token"),
+            |e| matches!(e, Error::Api { status: 403, .. }),
+        ),
+        (
             || refused(404, "no handler for route"),
             |e| matches!(e, Error::Api { status: 404, .. }),
         ),

@@ -252,7 +252,7 @@ fn tokens_are_used_from_the_bound_networks_only() {
 
 /// CVE-2023-24999: the accessor of another role's secret id was taken for one's own.
 #[test]
-fn an_accessor_works_for_its_own_role_only() {
+fn cve_2023_24999_an_accessor_works_for_its_own_role_only() {
     let vault = with_approle();
     role(&vault, "mine", json!({}));
     let theirs = role(&vault, "theirs", json!({}));
@@ -403,7 +403,7 @@ fn the_secret_ids_of_a_deleted_role_are_dead_even_if_it_comes_back() {
 }
 
 #[test]
-fn disabling_the_method_revokes_what_it_issued() {
+fn cve_2020_7220_disabling_the_method_revokes_what_it_issued() {
     let vault = with_approle();
     let id = role(&vault, "web", json!({}));
     let (secret, _) = secret_id(&vault, "web", json!({}));

@@ -184,7 +184,7 @@ fn an_authority_has_to_be_good_itself() {
 
 /// CVE-2025-6037: a pinned certificate was compared by key and serial number only.
 #[test]
-fn a_pinned_certificate_is_compared_as_a_whole() {
+fn cve_2025_6037_a_pinned_certificate_is_compared_as_a_whole() {
     let vault = ready();
     let ca = Authority::new("machines");
     let key = KeyPair::generate().unwrap();
@@ -205,7 +205,7 @@ fn a_pinned_certificate_is_compared_as_a_whole() {
 
 /// CVE-2022-41316: lists counted only after somebody had read them.
 #[test]
-fn a_revoked_certificate_is_refused_at_once_after_a_restart() {
+fn cve_2022_41316_a_revoked_certificate_is_refused_at_once_after_a_restart() {
     let mut vault = ready();
     let ca = Authority::new("machines");
     role(&vault, "web", &ca.pem(), json!({}));
@@ -331,7 +331,7 @@ pub(crate) fn renew(vault: &Vault, identity: &Identity, token: &str) -> Answer {
 
 /// CVE-2026-39388: any certificate of the role renewed a token.
 #[test]
-fn a_token_is_renewed_only_with_the_certificate_that_it_was_issued_for() {
+fn cve_2026_39388_a_token_is_renewed_only_with_the_certificate_that_it_was_issued_for() {
     let vault = ready();
     let ca = Authority::new("machines");
     role(&vault, "web", &ca.pem(), json!({"token_policies": "one"}));

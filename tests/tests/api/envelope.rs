@@ -154,6 +154,7 @@ fn what_old_clients_read_is_at_the_top_too() {
         ("GET", "sys/policy", Value::Null),
         ("GET", "sys/policy/a", Value::Null),
         ("GET", "sys/key-status", Value::Null),
+        ("GET", "sys/ha-status", Value::Null),
         ("GET", "sys/config/cors", Value::Null),
         ("POST", "sys/capabilities-self", paths.clone()),
         ("POST", "sys/capabilities", with("token", &vault.root)),

@@ -115,7 +115,7 @@ fn the_same_name_on_another_mount_is_somebody_else() {
 }
 
 #[test]
-fn policies_of_entity_and_groups_count_from_one_request_to_the_next() {
+fn cve_2020_10660_policies_of_entity_and_groups_count_from_one_request_to_the_next() {
     let vault = with_logins();
     for name in ["own", "team", "org"] {
         let rule = format!("path \"kv/{name}\" {{ capabilities = [\"read\"] }}");
@@ -286,7 +286,7 @@ fn groups_have_no_circles_even_if_two_requests_close_one() {
 }
 
 #[test]
-fn a_merge_keeps_aliases_groups_and_tokens() {
+fn cve_2021_41802_a_merge_keeps_aliases_groups_and_tokens() {
     let vault = with_logins();
     policy(
         &vault,
@@ -386,7 +386,7 @@ fn templates_give_each_their_own() {
 
 /// CVE-2026-5006: what a caller says about itself becomes part of a policy's path.
 #[test]
-fn values_that_would_change_a_path_drop_their_rule() {
+fn cve_2026_5006_values_that_would_change_a_path_drop_their_rule() {
     let vault = with_logins();
     let rules = r#"path "kv/team/{{identity.entity.metadata.team}}/data" { capabilities = ["read"] }
         path "kv/{{identity.entity.metadata.team}}" { capabilities = ["read"] }"#;
@@ -419,7 +419,7 @@ fn values_that_would_change_a_path_drop_their_rule() {
 
 /// CVE-2025-5999, CVE-2025-64761 and CVE-2024-9180: `root` in any spelling, and what a refused write leaves.
 #[test]
-fn root_is_refused_in_every_spelling_and_leaves_nothing() {
+fn cve_2024_9180_root_is_refused_in_every_spelling_and_leaves_nothing() {
     let vault = with_logins();
     let (token, id) = person(&vault, "a", "ann");
     let team = group(&vault, json!({"member_entity_ids": [id]}));

@@ -268,7 +268,7 @@ fn globs_match_only_where_the_role_says_glob() {
 }
 
 #[test]
-fn times_have_their_leeways_and_no_more() {
+fn cve_2026_25537_times_have_their_leeways_and_no_more() {
     let (issuer, signer) = Issuer::start();
     let vault = mounted(&issuer);
     let at = |times: Value| login(&vault, &signer.token(&with(&issuer, times)));

@@ -323,8 +323,12 @@ fn metadata_shows_limits_bounds_and_removes() {
         .expect(204);
     let shown = vault.root("GET", "two/metadata/m", Value::Null).expect(200);
     assert_eq!(shown.data()["custom_metadata"], json!({"owner": "b"}));
+    let number = json!({"custom_metadata": {"owner": 7}});
+    vault.root("POST", "two/metadata/m", number).expect(204);
+    let shown = vault.root("GET", "two/metadata/m", Value::Null).expect(200);
+    assert_eq!(shown.data()["custom_metadata"], json!({"owner": "7"}));
     for odd in [
-        json!({"k": 1}),
+        json!({"k": {"a": 1}}),
         json!({"k": ["a"]}),
         json!({"k": "x".repeat(513)}),
         json!({"k".repeat(129): "x"}),

@@ -260,7 +260,7 @@ fn a_renewal_asks_the_directory_again() {
 
 /// LDAP injection: CVE-2026-55770, and names that a directory would take for somebody.
 #[test]
-fn ldap_injection_a_name_is_a_name_and_nothing_else() {
+fn cve_2026_55770_ldap_injection_a_name_is_a_name_and_nothing_else() {
     let slapd = directory(true);
     let vault = mounted();
     let names = [

@@ -18,6 +18,7 @@ mod github;
 mod harness;
 mod identity;
 mod jwt;
+mod known_failures;
 mod kubernetes;
 mod kv;
 mod ldap;

@@ -201,7 +201,7 @@ fn an_intermediate_is_made_signed_and_issues_with_its_chain() {
 
 /// GHSA-g892 and CVE-2022-25243: limits hold for what a CSR brings too.
 #[test]
-fn limits_of_a_role_hold_for_every_way_in() {
+fn ghsa_g892_limits_of_a_role_hold_for_every_way_in() {
     let site = Site::new();
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256";
     let sign = |csr: &str, more: Value| {

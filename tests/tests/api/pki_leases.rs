@@ -180,7 +180,7 @@ fn certificates_end_with_the_token_that_asked() {
 }
 
 #[test]
-fn a_lease_of_a_batch_token_ends_with_it() {
+fn cve_2020_25816_a_lease_of_a_batch_token_ends_with_it() {
     let site = Site::new();
     let batch = token(&site, json!({"type": "batch", "ttl": "2s"}));
     let (lease, serial) = site.leased(&batch);

@@ -125,7 +125,7 @@ fn wildcards() {
 
 /// CVE-2026-12624: a rule that ends in `/*` was passed by when the list came without its slash.
 #[test]
-fn a_list_without_its_slash_meets_the_same_rules() {
+fn cve_2026_12624_a_list_without_its_slash_meets_the_same_rules() {
     let vault = prepared();
     let shut = token_with(
         &vault,
@@ -233,6 +233,7 @@ fn the_preflight_needs_a_token_and_a_rule_below_the_mount() {
     let shown = get(&vault, &reader, "sys/internal/ui/mounts/two/a").expect(200);
     assert_eq!(shown.data()["path"], "two/");
     assert_eq!(shown.data()["options"]["version"], "2");
+    assert!(shown.data()["config"]["max_lease_ttl"].as_u64() > Some(0));
     for path in [
         "sys/internal/ui/mounts/kv/a",
         "sys/internal/ui/mounts/nowhere/a",

@@ -96,7 +96,7 @@ fn a_rate_limit_is_kept_as_it_was_given() {
 }
 
 #[test]
-fn who_is_over_the_limit_gets_429_before_anything_is_known_of_him() {
+fn cve_2025_12044_who_is_over_the_limit_gets_429_before_anything_is_known_of_him() {
     let mut vault = durable();
     vault
         .root("POST", "sys/mounts/test", json!({"type": "kv"}))

@@ -380,7 +380,7 @@ fn keys_on_security_keys_are_signed_too() {
 
 /// GHSA-59w7: a comma in metadata made of one allowed user two.
 #[test]
-fn a_value_in_a_template_cannot_add_names() {
+fn ghsa_59w7_a_value_in_a_template_cannot_add_names() {
     let vault = mounted();
     vault
         .root("POST", "sys/auth/userpass", json!({"type": "userpass"}))

@@ -127,7 +127,7 @@ fn users_are_created_read_changed_and_deleted() {
 }
 
 #[test]
-fn unknown_names_and_wrong_passwords_look_the_same() {
+fn cve_2025_6011_unknown_names_and_wrong_passwords_look_the_same() {
     let vault = with_users(&["alice"]);
     let (wrong, unknown) = (login(&vault, "alice", "no"), login(&vault, "nobody", "no"));
     assert_eq!(wrong.errors(), "invalid username or password");

@@ -172,6 +172,22 @@ fn a_new_token_travels_wrapped() {
         .expect(200);
 }
 
+/// Who hands a wrapped secret id on can take it back.
+#[test]
+fn a_wrapped_secret_id_has_its_accessor_outside() {
+    let vault = quick();
+    let make = |path: &str, body: Value| vault.root("POST", path, body).expect(204);
+    make("sys/auth/approle", json!({"type": "approle"}));
+    make("auth/approle/role/r", json!({}));
+    let outer = wrapped(&vault, "POST", "auth/approle/role/r/secret-id", "60").expect(200);
+    let accessor = &outer.body["wrap_info"]["wrapped_accessor"];
+    let inner = unwrap(&vault, &text(&outer.body["wrap_info"]["token"])).expect(200);
+    assert_eq!(&inner.data()["secret_id_accessor"], accessor);
+    assert!(accessor.is_string());
+    let role = wrapped(&vault, "GET", "auth/approle/role/r/role-id", "60").expect(200);
+    assert!(role.body["wrap_info"].get("wrapped_accessor").is_none());
+}
+
 #[test]
 fn anything_can_be_wrapped_and_only_wrapped() {
     let vault = quick();

@@ -69,11 +69,23 @@ pub async fn wrap(
             ttl,
             creation_time: note.creation_time,
             creation_path: note.creation_path,
-            wrapped_accessor: reply.auth.as_ref().map(|auth| auth.accessor.clone()),
+            wrapped_accessor: accessor_in(&reply),
         })),
         after: reply.after,
         ..Reply::default()
     })
+}
+
+/// The accessor of the token, or of the secret id, that travels in the answer: who hands it on can
+/// revoke it without seeing it.
+fn accessor_in(reply: &Reply) -> Option<String> {
+    match (&reply.auth, &reply.data) {
+        (Some(auth), _) => Some(auth.accessor.clone()),
+        (None, Data::Map(map)) if reply.mount_type == "approle" => {
+            Some(map.get("secret_id_accessor")?.as_str()?.to_owned())
+        }
+        _ => None,
+    }
 }
 
 async fn keep(mut view: View<'_>, id: &str, text: String, note: &WrapNote) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request as HttpRequest, header};
+use http::{HeaderMap, Method, Request as HttpRequest, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -25,8 +25,8 @@ const TOKEN_MAX: usize = 8 << 10;
 /// What the edge answers without the core.
 pub enum Refused {
     Fault(Fault),
-    /// 301 to the clean path.
-    Moved(String),
+    /// To the clean path.
+    Moved(StatusCode, String),
     /// 404 for what is not below `/v1/`.
     NotApi,
     /// 400 with an empty list of errors.
@@ -60,7 +60,10 @@ pub async fn receive(
         Ok(path) => path,
         // Encoded ones stay as they are in a redirect, which would lead back here.
         Err(PathError::DoubleSlash) if raw.starts_with('/') || raw.contains("//") => {
-            return Err(Refused::Moved(cleaned(raw, parts.uri.query())));
+            return Err(Refused::Moved(
+                moved(&parts.method),
+                cleaned(raw, parts.uri.query()),
+            ));
         }
         Err(error) => return Err(Fault::invalid(error.to_string()).into()),
     };
@@ -126,6 +129,14 @@ pub async fn receive(
         follows: stream::is_wanted(&parts.headers, &request).then(last),
         request,
     })
+}
+
+/// Clients turn a write into a read after a 301.
+fn moved(method: &Method) -> StatusCode {
+    match *method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::TEMPORARY_REDIRECT,
+    }
 }
 
 fn cleaned(raw: &str, query: Option<&str>) -> String {

@@ -119,9 +119,9 @@ pub fn respond_at_once(refused: Refused, request_id: &str) -> Answer {
             *response.status_mut() = StatusCode::BAD_REQUEST;
             finish(response)
         }
-        Refused::Moved(to) => {
+        Refused::Moved(status, to) => {
             let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+            *response.status_mut() = status;
             if let Ok(to) = HeaderValue::from_str(&to) {
                 response.headers_mut().insert(header::LOCATION, to);
             }

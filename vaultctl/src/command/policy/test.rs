@@ -58,6 +58,8 @@ pub(super) async fn run(
 ) -> Outcome {
     match (&args.path, &args.words[..]) {
         (Some(path), _) => {
+            // As it stands in a URL or in the audit log of a proxy.
+            let path = path.strip_prefix("/v1/").unwrap_or(path);
             let path = path.trim_start_matches('/');
             offline(
                 &output(globals, face)?,

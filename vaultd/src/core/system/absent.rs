@@ -20,6 +20,7 @@ pub fn ha_status(core: &Core) -> Reply {
         "upgrade_version": "",
         "redundancy_zone": "",
     }]}))
+    .top_level()
 }
 
 pub fn replication() -> Reply {

@@ -137,8 +137,8 @@ pub async fn run(
         Call::Capabilities => capabilities::of_token(vault, ctx).await,
         Call::CapabilitiesSelf => capabilities::of_self(ctx),
         Call::CapabilitiesAccessor => capabilities::of_accessor(vault, ctx, tx).await,
-        Call::UiMounts => ui::mounts(vault, ctx),
-        Call::UiMount => ui::mount(vault, ctx),
+        Call::UiMounts => ui::mounts(core, vault, ctx),
+        Call::UiMount => ui::mount(core, vault, ctx),
         Call::ResultantAcl => ui::resultant_acl(ctx),
         Call::WrappingWrap => wrapping::given(ctx.request),
         Call::WrappingUnwrap => {

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::core::Core;
 use crate::core::caller::Caller;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
@@ -20,13 +21,27 @@ fn visible(caller: Option<&Caller>, mount: &Mount) -> bool {
         || caller.is_some_and(|caller| caller.is_root() || caller.acl.any_under(&mount.path))
 }
 
+/// A mount as it works: where it has no TTLs of its own, with the server's.
+fn shown(core: &Core, mount: &Mount) -> Value {
+    let mut shown = mount.show();
+    for (name, ttl) in [
+        ("default_lease_ttl", core.ttl.default),
+        ("max_lease_ttl", core.ttl.max),
+    ] {
+        if shown["config"][name] == 0 {
+            shown["config"][name] = ttl.into();
+        }
+    }
+    shown
+}
+
 /// What everybody may know, and with a token what it may see.
-pub fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+pub fn mounts(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     let (mut secret, mut auth) = (Map::new(), Map::new());
     let mounts = vault.mounts.load();
     for mount in mounts.iter().filter(|mount| visible(ctx.caller, mount)) {
         let shown = match ctx.caller {
-            Some(_) => mount.show(),
+            Some(_) => shown(core, mount),
             None => json!({
                 "type": mount.kind.type_name(),
                 "description": mount.description,
@@ -43,7 +58,7 @@ pub fn mounts(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     Ok(Reply::json(json!({"secret": secret, "auth": auth})))
 }
 
-pub fn mount(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
+pub fn mount(core: &Core, vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
     let caller = caller(ctx)?;
     let path = ctx.param("path");
     let mounts = vault.mounts.load();
@@ -57,7 +72,7 @@ pub fn mount(vault: &Unsealed, ctx: &Ctx<'_>) -> Result<Reply, Fault> {
             "preflight capability check returned 403, please ensure client's policies grant access to path {with_slash:?}"
         ))
     })?;
-    let mut shown = match mount.show() {
+    let mut shown = match shown(core, mount) {
         Value::Object(map) => map,
         _ => Map::new(),
     };

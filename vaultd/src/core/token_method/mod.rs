@@ -36,6 +36,10 @@ pub async fn run(
         Call::Create => create::run(vault, ctx, tx, create::Kind::Child).await,
         Call::CreateOrphan => create::run(vault, ctx, tx, create::Kind::Orphan).await,
         Call::CreateWithRole => create::run(vault, ctx, tx, create::Kind::Role(ctx.param("role"))).await,
+        // Whoever names no token means its own.
+        Call::Lookup if ctx.body().string("token")?.is_none_or(|token| token.is_empty()) => {
+            lookup_self(vault, ctx, tx).await
+        }
         Call::Lookup => match batch(vault, ctx).await? {
             Some(token) => describe(vault, ctx, &token, ctx.body().required("token")?).await,
             None => lookup(vault, ctx, tx, &presented(vault, ctx)?, Show::Secret).await,
@@ -60,7 +64,11 @@ pub async fn run(
         },
         Call::RevokeSelf if ctx.caller.is_some_and(|caller| caller.token.is_batch()) => Err(irrevocable()),
         Call::RevokeSelf => Ok(revoked(vec![own(ctx)?])),
-        Call::RevokeAccessor => Ok(revoked(vec![by_accessor(ctx, tx).await?])),
+        // Gone is gone: who cleans up twice is not stopped by it.
+        Call::RevokeAccessor => Ok(match token::by_accessor(tx, &ctx.body().required("accessor")?).await? {
+            Some(id) => revoked(vec![id]),
+            None => Reply::none().warn("No token found with this accessor"),
+        }),
         Call::RevokeOrphan => {
             let id = presented(vault, ctx)?;
             if token::get(tx, &id).await?.is_none() {

@@ -63,7 +63,7 @@ pub(super) async fn renew(
     }
     let token = live(ctx, tx, id)
         .await?
-        .ok_or_else(|| Fault::Forbidden("bad token".to_owned()))?;
+        .ok_or_else(|| Fault::invalid("token not found"))?;
     let secret = match show {
         Show::NoSecret => String::new(),
         Show::Secret => match ctx.body().string("token")? {

@@ -27,7 +27,7 @@ pub enum Call {
 }
 
 const CREATE: &str = "id role_name policies meta no_parent no_default_policy renewable ttl lease explicit_max_ttl display_name num_uses period type entity_alias token";
-const ROLE: &str = "allowed_policies disallowed_policies allowed_policies_glob disallowed_policies_glob orphan period renewable explicit_max_ttl path_suffix bound_cidrs allowed_entity_aliases token_policies token_ttl token_max_ttl token_explicit_max_ttl token_period token_num_uses token_no_default_policy token_bound_cidrs token_type";
+const ROLE: &str = "allowed_policies disallowed_policies allowed_policies_glob disallowed_policies_glob orphan period renewable explicit_max_ttl path_suffix bound_cidrs allowed_entity_aliases token_explicit_max_ttl token_period token_num_uses token_no_default_policy token_bound_cidrs token_type";
 
 #[rustfmt::skip]
 pub const ROWS: &[Row<Call>] = &[

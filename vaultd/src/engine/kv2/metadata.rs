@@ -136,6 +136,7 @@ fn note(
                 continue;
             }
             Value::String(value) => value,
+            Value::Number(number) => number.to_string(),
             _ => return refuse("values must be strings".to_owned()),
         };
         if key.is_empty() || key.len() > CUSTOM_KEY {

@@ -131,7 +131,7 @@ async fn an_accessor_shows_what_was_asked_for() {
 
 /// CVE-2023-24999
 #[tokio::test]
-async fn an_accessor_works_for_its_own_role_only() {
+async fn cve_2023_24999_an_accessor_works_for_its_own_role_only() {
     let f = Fixture::new().await;
     f.role("a", json!({})).await;
     let role_id = f.role("b", json!({})).await;
