@@ -20,7 +20,7 @@ fn allowing(folder: &Path) -> Vault {
 }
 
 fn enable(vault: &Vault, path: &str, options: Value) -> Answer {
-    let body = json!({"type": "file", "description": "mine", "options": options});
+    let body = json!({"type": "file", "description": "mine", "local": true, "options": options});
     vault.root("POST", &format!("sys/audit/{path}"), body)
 }
 
@@ -55,7 +55,7 @@ fn a_device_records_from_when_it_is_enabled_until_it_is_disabled_and_over_a_rest
     vault.root("GET", "sys/host-info", Value::Null).expect(200);
     let listed = vault.root("GET", "sys/audit", Value::Null).expect(200);
     let expected = json!({
-        "type": "file", "path": "more/", "description": "mine", "local": false, "options": {"file_path": file},
+        "type": "file", "path": "more/", "description": "mine", "local": true, "options": {"file_path": file},
     });
     assert_eq!(listed.data()["more/"], expected);
     assert_eq!(listed.body["more/"], expected);

@@ -148,6 +148,8 @@ fn what_old_clients_read_is_at_the_top_too() {
         ("GET", "sys/mounts", Value::Null),
         ("GET", "sys/mounts/kv", Value::Null),
         ("GET", "sys/mounts/kv/tune", Value::Null),
+        ("GET", "sys/mounts/auth/approle", Value::Null),
+        ("GET", "sys/mounts/auth/approle/tune", Value::Null),
         ("GET", "sys/auth", Value::Null),
         ("GET", "sys/auth/approle", Value::Null),
         ("GET", "sys/auth/approle/tune", Value::Null),

@@ -29,6 +29,9 @@ pub struct AuditDevice {
     /// The name of the file in the folder.
     pub file: String,
     pub options: BTreeMap<String, String>,
+    /// Said back as it was given; one node has nothing to replicate.
+    #[serde(default)]
+    pub local: bool,
 }
 
 impl AuditDevice {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vault_crypto::{Random, SecretBytes};
@@ -92,16 +93,43 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// As Go decodes: the bits that the last character has too many may be anything.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 /// Standard base64, in lines or not. `what` names the field in the error.
 pub(in crate::engine) fn from_base64(text: &str, what: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let failed = |_| Fault::invalid(format!("failed to base64-decode {what}"));
     if !text.contains(['\r', '\n']) {
-        return STANDARD.decode(text).map(Zeroizing::new).map_err(failed);
+        return LENIENT.decode(text).map(Zeroizing::new).map_err(failed);
     }
     let mut joined = Zeroizing::new(String::with_capacity(text.len()));
     joined.extend(text.chars().filter(|c| !matches!(c, '\r' | '\n')));
-    STANDARD
+    LENIENT
         .decode(joined.as_str())
         .map(Zeroizing::new)
         .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn base64_is_read_as_clients_of_go_write_it() {
+        for (text, bytes) in [
+            ("aGVsbG8=", &b"hello"[..]),
+            ("aGVs\r\nbG8=\n", b"hello"),
+            ("adba32==", b"\x69\xd6\xda\xdf"),
+            ("", b""),
+        ] {
+            assert_eq!(*from_base64(text, "input").unwrap(), bytes, "{text}");
+        }
+        for text in ["aGVsbG8", "a", "-_-_", "aGVsbG8=x", "aGVs bG8="] {
+            assert!(from_base64(text, "input").is_err(), "{text}");
+        }
+    }
 }

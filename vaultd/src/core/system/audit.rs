@@ -20,10 +20,10 @@ fn own_path(device: &DeviceStatus) -> String {
     format!("{}/", name.unwrap_or("device"))
 }
 
-fn condition(device: Option<&DeviceStatus>) -> &'static str {
-    match device {
-        Some(device) if device.healthy => "accepts records",
-        _ => "does not accept records",
+fn condition(device: &DeviceStatus) -> &'static str {
+    match device.healthy {
+        true => "accepts records",
+        false => "does not accept records",
     }
 }
 
@@ -32,20 +32,16 @@ pub async fn list(core: &Core, tx: &mut Tx) -> Result<Reply, Fault> {
     let mut shown = Map::new();
     for device in running.iter().filter(|device| device.label.is_empty()) {
         let path = own_path(device);
-        let about = condition(Some(device));
+        let about = condition(device);
         shown.insert(path.clone(), entry(device.kind, &path, about, &json!({})));
     }
     for device in audit_device::all(tx).await? {
-        let state = running.iter().find(|status| status.label == device.label);
-        let about = match device.description.is_empty() {
-            true => condition(state),
-            false => &device.description,
-        };
+        // As it was given: clients compare it with what they want to be there.
+        let about = &device.description;
         let options = json!(device.options);
-        shown.insert(
-            device.label.clone(),
-            entry("file", &device.label, about, &options),
-        );
+        let mut entry = entry("file", &device.label, about, &options);
+        entry["local"] = device.local.into();
+        shown.insert(device.label, entry);
     }
     Ok(Reply::map(shown).top_level())
 }
@@ -101,6 +97,7 @@ pub async fn enable(core: &Core, ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fa
         file: audit_device::confine(&folder, given)?,
         description: ctx.body().string("description")?.unwrap_or_default(),
         options: accepted(options)?,
+        local: ctx.body().bool("local")?.unwrap_or_default(),
         label,
     };
     let taken = |status: &DeviceStatus| status.label.is_empty() && own_path(status) == device.label;
