@@ -423,6 +423,23 @@ fn accessors_do_what_they_may_and_never_show_the_token() {
 }
 
 #[test]
+fn the_lists_of_a_role_come_back_as_sets() {
+    let vault = quick();
+    let names = json!(["test/*", "dev/*", "test/*"]);
+    let body = json!({"allowed_policies_glob": names, "disallowed_policies_glob": names,
+        "allowed_policies": ["b", "a"], "allowed_entity_aliases": ["y", "x"]});
+    vault.root("POST", "auth/token/roles/r", body).expect(204);
+    let role = vault
+        .root("GET", "auth/token/roles/r", Value::Null)
+        .expect(200);
+    for name in ["allowed_policies_glob", "disallowed_policies_glob"] {
+        assert_eq!(role.data()[name], json!(["dev/*", "test/*"]));
+    }
+    assert_eq!(role.data()["allowed_policies"], json!(["a", "b"]));
+    assert_eq!(role.data()["allowed_entity_aliases"], json!(["x", "y"]));
+}
+
+#[test]
 fn a_lookup_that_names_no_token_is_about_the_caller() {
     let vault = quick();
     let token = token(&vault, json!({"policies": ["a"], "display_name": "me"}));

@@ -89,10 +89,14 @@ pub fn entity_alias(owner: &str, alias: &EntityAlias, mounts: &MountTable) -> Va
     joined(shown, mount_fields(mounts, &alias.accessor))
 }
 
-/// `members` are those who are there now, under their own ids.
+/// `members` are those who are there now, under their own ids. Lists are sorted: to clients they are
+/// sets, and one that compares an order finds no difference.
 pub fn group(group: &Group, members: &[String], groups: &Groups, mounts: &MountTable) -> Value {
     let children = group.groups.iter().filter(|id| groups.get(id).is_some());
-    let children: Vec<_> = children.collect();
+    let mut children: Vec<_> = children.collect();
+    children.sort();
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort();
     let parents = groups.parents(&group.id).iter();
     let parents: Vec<_> = parents.map(|parent| &parent.id).collect();
     let alias = group.alias.as_ref();

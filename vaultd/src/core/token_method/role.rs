@@ -137,6 +137,13 @@ pub async fn read(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     })))
 }
 
+/// Sets to clients: one that compares orders finds no difference.
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
 pub async fn write(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
     let name = ctx.param("role");
     let body = ctx.body();
@@ -148,13 +155,13 @@ pub async fn write(ctx: &Ctx<'_>, tx: &mut Tx) -> Result<Reply, Fault> {
         role.disallowed_policies = parse_policies(&names)?;
     }
     if let Some(globs) = body.list("allowed_policies_glob")? {
-        role.allowed_policies_glob = globs;
+        role.allowed_policies_glob = sorted(globs);
     }
     if let Some(globs) = body.list("disallowed_policies_glob")? {
-        role.disallowed_policies_glob = globs;
+        role.disallowed_policies_glob = sorted(globs);
     }
     if let Some(names) = body.list("allowed_entity_aliases")? {
-        role.allowed_entity_aliases = names;
+        role.allowed_entity_aliases = sorted(names);
     }
     if let Some(orphan) = body.bool("orphan")? {
         role.orphan = orphan;
