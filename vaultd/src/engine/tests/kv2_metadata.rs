@@ -94,7 +94,7 @@ async fn odd_custom_metadata_is_refused() {
     let kv = Fixture::new(Kind::Kv2).await;
     kv.set("metadata/a", json!({})).await;
     for odd in [
-        json!({"a": 1}),
+        json!({"a": true}),
         json!({"a": ["x"]}),
         json!({"a": {}}),
         json!({"": "x"}),
