@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
+use super::mount::{self, reserved};
 use super::retry::committed;
 use super::unsealed::Unsealed;
 use crate::barrier::View;
@@ -54,8 +55,12 @@ impl Aside {
         Ok(tx.view(self.mount).get(row).await?)
     }
 
+    /// Fails if the mount is gone meanwhile: nobody would find the rows.
     pub async fn keep<K: Keep>(&self, change: &K) -> Result<K::Kept, Fault> {
         let vault = self.vault.upgrade().ok_or(Fault::Sealed)?;
-        committed!(vault, |tx| change.keep(&mut tx.view(self.mount)).await)
+        committed!(vault, |tx| {
+            mount::require(&mut tx.view(reserved::MOUNTS), self.mount).await?;
+            change.keep(&mut tx.view(self.mount)).await
+        })
     }
 }

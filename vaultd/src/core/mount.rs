@@ -351,6 +351,14 @@ pub async fn store(view: &mut View<'_>, mount: &Mount) -> Result<(), Fault> {
     Ok(view.put(&format!("mount/{}", mount.number), mount).await?)
 }
 
+/// Fails if there is no mount with this number.
+pub async fn require(view: &mut View<'_>, number: u64) -> Result<(), Fault> {
+    match view.exists(&format!("mount/{number}")).await? {
+        true => Ok(()),
+        false => Err(Fault::Missing),
+    }
+}
+
 pub async fn remove(view: &mut View<'_>, mount: &Mount) -> Result<(), Fault> {
     bump(view).await?;
     view.put(&format!("purge/{}", mount.number), &mount.path)

@@ -103,17 +103,16 @@ struct Row<'a> {
 impl Keep for Row<'_> {
     type Kept = ();
 
-    /// Unless the mount has another source by now, or a full folder.
+    /// Unless its folder is full. What is of a source that the mount no longer has is not recalled.
     async fn keep(&self, view: &mut View<'_>) -> Result<(), Fault> {
-        let before: Option<Documents> = view.get(self.row).await?;
-        let new = self.documents;
-        let keeps = match (before, self.row.rsplit_once('/')) {
-            (Some(old), _) => old.source == new.source || old.at < new.at,
-            (None, Some((folder, _))) => view.list(folder).await?.len() < ROWS_MAX,
-            (None, None) => true,
+        let room = match self.row.rsplit_once('/') {
+            Some((folder, _)) if !view.exists(self.row).await? => {
+                view.list(folder).await?.len() < ROWS_MAX
+            }
+            _ => true,
         };
-        if keeps {
-            view.put(self.row, new).await?;
+        if room {
+            view.put(self.row, self.documents).await?;
         }
         Ok(())
     }
@@ -143,3 +142,6 @@ pub(in crate::auth) async fn tidy(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
