@@ -176,7 +176,7 @@ impl Index {
             let taken = self.by_factor(view, new.accessor, new.name).await?;
             if taken.is_some_and(|owner| owner != id) {
                 return Err(Fault::invalid(
-                    "an alias of this name and mount accessor belongs to another already",
+                    "alias with combination of mount accessor and name already exists: it belongs to another",
                 ));
             }
             view.put(&self.alias_row(new.id), &id).await?;
