@@ -14,11 +14,7 @@ use vaultd::policy::{Policy, PolicyName};
 const LINES_MAX: usize = 400;
 
 /// Files that are longer. The numbers may only become smaller.
-const LONGER: &[(&str, usize)] = &[
-    ("vaultd/src/audit/value.rs", 423),
-    ("vaultd/src/barrier/storage/conformance.rs", 513),
-    ("vaultd/src/core/token.rs", 420),
-];
+const LONGER: &[(&str, usize)] = &[("vaultd/src/barrier/storage/conformance.rs", 513)];
 
 /// What each layer of `vaultd/src` may use. Arrows point down; `VOCABULARY` is shared.
 const LAYERS: &[(&str, &[&str])] = &[

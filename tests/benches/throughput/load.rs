@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use vault_tests::process::cpu_of;
 
 /// A server and how to reach it.
 #[derive(Clone)]
@@ -132,7 +133,7 @@ pub async fn run(
     for _ in 0..clients {
         connections.push(Connection::open(target).await?);
     }
-    let cpu = cpu_of(target.pid)?;
+    let cpu = cpu_of(target.pid);
     let start = Instant::now();
     let mut running = JoinSet::new();
     for connection in connections {
@@ -146,7 +147,7 @@ pub async fn run(
     Round::new(
         latencies,
         start.elapsed(),
-        cpu_of(target.pid)?.saturating_sub(cpu),
+        cpu_of(target.pid).saturating_sub(cpu),
     )
 }
 
@@ -178,19 +179,4 @@ async fn client(
 fn seed() -> u32 {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-}
-
-/// User and system time of a process so far (proc(5): fields 14 and 15 of `stat`, in ticks of 10 ms).
-fn cpu_of(pid: u32) -> Result<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = text
-        .rsplit_once(')')
-        .context("/proc/PID/stat is not understood")?;
-    let ticks = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<u64>)
-        .sum::<Result<u64, _>>()?;
-    Ok(Duration::from_millis(ticks * 10))
 }

@@ -5,12 +5,14 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use vault_tests::process::cpu_of;
 use vault_tests::{Answer, Options, Request, Vault};
 
 use crate::setup::{quick, text, token, token_with};
 
-/// The goal is 250 ms; a machine that compiles and tests at the same time gets more.
-const SOON: Duration = Duration::from_secs(3);
+/// Of the server's CPU time, which a machine that does other things too does not stretch. The goal is
+/// 250 ms for a build that is optimised, as this one is not.
+const SOON: Duration = Duration::from_secs(1);
 
 fn post(vault: &Vault, path: &str, body: impl Into<Vec<u8>>) -> Answer {
     vault.send(&Request::new("POST", path).token(&vault.root).body(body))
@@ -60,9 +62,9 @@ fn cve_2025_6203_deep_and_huge_bodies_are_refused_at_once() {
         ),
     ];
     for (name, body, status) in cases {
-        let start = Instant::now();
+        let before = cpu_of(vault.pid());
         let answer = post(&vault, "kv/a", body);
-        let took = start.elapsed();
+        let took = cpu_of(vault.pid()) - before;
         println!("{name}: {} in {took:?}", answer.status);
         assert_eq!(answer.status, status, "{name}: {}", answer.text);
         assert!(!answer.errors().is_empty(), "{name}");

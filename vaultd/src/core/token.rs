@@ -13,10 +13,12 @@
 //! Batch tokens are sealed blobs that carry all of this themselves.
 
 mod batch;
+mod beside;
+mod family;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -32,6 +34,9 @@ use crate::barrier::{Barrier, Tx};
 use crate::policy::PolicyName;
 
 use batch::BatchTokens;
+use beside::{Audited, Beside};
+
+pub use family::{children, finished, orphan, unfinished};
 
 /// What is known of a token. Durations in seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,29 +88,6 @@ pub struct Token {
     pub(super) names: Beside<Vec<String>>,
     #[serde(skip)]
     pub(super) audited: Beside<Audited>,
-}
-
-/// How the audit log shows a token.
-#[derive(Debug)]
-pub struct Audited {
-    pub token: Hashed,
-    pub accessor: Hashed,
-}
-
-/// Made from a value and kept beside it. A copy may be changed, so it begins without.
-#[derive(Debug)]
-pub(super) struct Beside<T>(OnceLock<T>);
-
-impl<T> Default for Beside<T> {
-    fn default() -> Beside<T> {
-        Beside(OnceLock::new())
-    }
-}
-
-impl<T> Clone for Beside<T> {
-    fn clone(&self) -> Beside<T> {
-        Beside::default()
-    }
 }
 
 impl Token {
@@ -382,38 +364,6 @@ pub async fn remove_alone(tx: &mut Tx, id: &str, token: &Token) -> Result<(), Fa
         tx.delete_due(millis(end), &due_id(id)).await?;
     }
     Ok(())
-}
-
-/// Fingerprints of a token's children.
-pub async fn children(tx: &mut Tx, id: &str) -> Result<Vec<String>, Fault> {
-    Ok(tx
-        .view(reserved::TOKENS)
-        .list(&format!("child/{id}"))
-        .await?)
-}
-
-/// Makes a child an orphan.
-pub async fn orphan(tx: &mut Tx, parent: &str, child: &str) -> Result<(), Fault> {
-    if let Some(mut token) = get(tx, child).await? {
-        token.parent = None;
-        store(&mut tx.view(reserved::TOKENS), child, &token).await?;
-    }
-    Ok(tx
-        .view(reserved::TOKENS)
-        .delete(&format!("child/{parent}/{child}"))
-        .await?)
-}
-
-/// Revocations that were begun and not finished.
-pub async fn unfinished(tx: &mut Tx) -> Result<Vec<String>, Fault> {
-    Ok(tx.view(reserved::TOKENS).list("revoking").await?)
-}
-
-pub async fn finished(tx: &mut Tx, id: &str) -> Result<(), Fault> {
-    Ok(tx
-        .view(reserved::TOKENS)
-        .delete(&format!("revoking/{id}"))
-        .await?)
 }
 
 async fn put_due(tx: &mut Tx, id: &str, end: Timestamp) -> Result<(), Fault> {
