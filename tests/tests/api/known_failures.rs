@@ -217,6 +217,8 @@ fn cve_2023_2121_no_answer_is_a_page() {
                 answer.text.is_empty() || kind == "application/json",
                 "{path}: {kind}"
             );
+            let sniffed = answer.header("x-content-type-options");
+            assert_eq!(sniffed, Some("nosniff"), "{path}");
         }
     }
 }

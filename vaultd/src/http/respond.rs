@@ -145,8 +145,12 @@ fn body(bytes: Vec<u8>, head: bool) -> Full<Bytes> {
 }
 
 fn finish(mut response: Answer) -> Answer {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What a browser is led to stays what it says it is, though it holds a caller's text.
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }

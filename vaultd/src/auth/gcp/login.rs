@@ -40,7 +40,7 @@ pub(super) async fn prove(
     }
     let name = RoleName::parse(&given)?;
     let role: Option<Role> = roles::get(view, &name).await?;
-    let role = role.ok_or_else(|| Fault::invalid(format!("role {:?} not found", name.as_str())))?;
+    let role = role.ok_or_else(|| Fault::invalid("role not found"))?;
     let config = config::load(view).await?;
     let text = ctx.body().string("jwt")?.unwrap_or_default();
     if text.is_empty() {

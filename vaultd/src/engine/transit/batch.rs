@@ -134,7 +134,7 @@ impl Batch {
 
     /// Does the work; a failed item makes the whole batch answer 400.
     pub(super) fn each(&self, work: impl Fn(&Item) -> Outcome) -> Result<Reply, Fault> {
-        let (reply, failed) = self.run(work)?;
+        let (reply, failed) = self.run(work, &Map::new())?;
         let succeeded = self.items.len() > failed;
         Ok(match failed {
             0 => reply,
@@ -144,10 +144,24 @@ impl Batch {
 
     /// Does the work; the batch answers 200 even if items failed, as signing does for clients.
     pub(super) fn each_ok(&self, work: impl Fn(&Item) -> Outcome) -> Result<Reply, Fault> {
-        Ok(self.run(work)?.0)
+        Ok(self.run(work, &Map::new())?.0)
     }
 
-    fn run(&self, work: impl Fn(&Item) -> Outcome) -> Result<(Reply, usize), Fault> {
+    /// Whether each item is valid; one that cannot be checked is not.
+    pub(super) fn check(
+        &self,
+        work: impl Fn(&Item) -> Result<bool, Fault>,
+    ) -> Result<Reply, Fault> {
+        let told = |valid: bool| Map::from_iter([("valid".to_owned(), Value::from(valid))]);
+        Ok(self.run(|item| work(item).map(told), &told(false))?.0)
+    }
+
+    /// `blank` is what a failed item says besides its error.
+    fn run(
+        &self,
+        work: impl Fn(&Item) -> Outcome,
+        blank: &Map<String, Value>,
+    ) -> Result<(Reply, usize), Fault> {
         if let (true, [item]) = (self.is_single, &self.items[..]) {
             return Ok((Reply::map(work(item)?), 0));
         }
@@ -158,7 +172,9 @@ impl Batch {
                 Ok(result) => result,
                 Err(Fault::Invalid(text)) => {
                     failed += 1;
-                    Map::from_iter([("error".to_owned(), Value::from(text))])
+                    let mut result = blank.clone();
+                    result.insert("error".to_owned(), Value::from(text));
+                    result
                 }
                 Err(fault) => return Err(fault),
             };

@@ -94,7 +94,7 @@ async fn verify_signatures(
     let name = KeyName::of(ctx)?;
     let key = existing(view, &name, "signature verification key not found").await?;
     check_kind(&key, "verification")?;
-    batch.each_ok(|item| {
+    batch.check(|item| {
         let (input, context) = (input(item)?, item.context()?);
         let given = item.signature.as_deref().unwrap_or_default();
         let (number, text) = parse_versioned(given, "signature")?;
@@ -104,8 +104,7 @@ async fn verify_signatures(
             Marshaling::Jws => URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')),
         };
         let bytes = bytes.map_err(|_| Fault::invalid("invalid base64 signature value"))?;
-        let valid = signature::verify(&key, version, &scheme, &context, &input, &bytes)?;
-        Ok(one("valid", valid))
+        signature::verify(&key, version, &scheme, &context, &input, &bytes)
     })
 }
 
@@ -129,14 +128,13 @@ async fn verify_hmacs(ctx: &Ctx<'_>, view: &mut View<'_>, batch: &Batch) -> Resu
     let hash = hash_of(ctx, &["hash_algorithm", "algorithm"])?;
     let key = existing(view, &KeyName::of(ctx)?, "encryption key not found").await?;
     check_hmac(&key)?;
-    batch.each_ok(|item| {
+    batch.check(|item| {
         let given = item.hmac.as_deref().unwrap_or_default();
         let (number, text) = parse_versioned(given, "HMAC")?;
         let version = key.to_check(number, "HMAC")?;
         let claimed = from_base64(text, "HMAC")?;
         let tag = hash.hmac(version.hmac_key().expose(), &input(item)?);
-        let valid = SecretBytes::from_vec(tag).ct_eq(&SecretBytes::from_slice(&claimed));
-        Ok(one("valid", valid))
+        Ok(SecretBytes::from_vec(tag).ct_eq(&SecretBytes::from_slice(&claimed)))
     })
 }
 

@@ -156,6 +156,7 @@ async fn batches_of_signatures_answer_for_each_item() {
     assert_eq!(checked["batch_results"][0]["valid"], true);
     assert_eq!(checked["batch_results"][1]["valid"], false);
     assert!(checked["batch_results"][2]["error"].is_string());
+    assert_eq!(checked["batch_results"][2]["valid"], false);
     for items in [
         json!([{"input": ""}]),
         json!([{"input": "", "signature": "s"}, {"input": ""}]),
