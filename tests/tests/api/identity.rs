@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vault_tests::{Answer, Vault};
 
-use crate::setup::{durable, policy, quick, text, together, token, with_status};
+use crate::setup::{ROOT_SPELLINGS, durable, policy, quick, text, together, token, with_status};
 
 /// Two AppRole mounts; roles there need no secret id, so a role id is a person.
 fn prepare(vault: &Vault) {
@@ -423,17 +423,7 @@ fn cve_2024_9180_root_is_refused_in_every_spelling_and_leaves_nothing() {
     let vault = with_logins();
     let (token, id) = person(&vault, "a", "ann");
     let team = group(&vault, json!({"member_entity_ids": [id]}));
-    for name in [
-        "root",
-        "ROOT",
-        "RooT",
-        " root",
-        "root ",
-        "root\t",
-        "root\u{0}",
-        "ｒｏｏｔ",
-        "root/",
-    ] {
+    for name in ROOT_SPELLINGS {
         let body = json!({"policies": [name], "metadata": {"seen": "1"}});
         change(&vault, &format!("entity/id/{id}"), body.clone()).expect(400);
         change(&vault, &format!("group/id/{team}"), body.clone()).expect(400);

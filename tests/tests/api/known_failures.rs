@@ -4,9 +4,7 @@ use serde_json::{Value, json};
 use vault_tests::{Request, Vault};
 
 use crate::routes::{self, Route};
-use crate::setup::{policy, quick, text, token, token_with};
-
-const EVERYTHING: &str = r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }"#;
+use crate::setup::{EVERYTHING, ROOT_SPELLINGS, policy, quick, text, token, token_with};
 
 /// The request of a route with one field, on what `mount_all` made: changing it needs nothing else.
 fn with_field(vault: &Vault, route: &Route, caller: &str, field: &str, value: &Value) -> u16 {
@@ -22,17 +20,6 @@ fn cve_2025_64761_no_writer_of_policies_takes_root_in_any_spelling() {
     routes::mount_all(&vault);
     policy(&vault, "everything", EVERYTHING);
     let caller = token(&vault, json!({"policies": ["everything"]}));
-    let spellings = [
-        "root",
-        "ROOT",
-        "RooT",
-        " root",
-        "root ",
-        "root\t",
-        "root\u{0}",
-        "ｒｏｏｔ",
-        "root/",
-    ];
     let mut writers = 0;
     for route in routes::all().iter().filter(|route| route.writes()) {
         for field in ["policies", "token_policies"] {
@@ -41,7 +28,7 @@ fn cve_2025_64761_no_writer_of_policies_takes_root_in_any_spelling() {
                 continue;
             }
             writers += 1;
-            for name in spellings {
+            for name in ROOT_SPELLINGS {
                 for value in [json!([name]), json!(["plain", name])] {
                     let status = with_field(&vault, route, &caller, field, &value);
                     assert!(matches!(status, 400 | 403), "{} {value}", route.name());

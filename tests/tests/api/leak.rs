@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vault_tests::{Request, Vault};
 
 use crate::routes::{self, Route};
-use crate::setup::{durable, policy, token};
+use crate::setup::{EVERYTHING, durable, policy, token};
 
 /// Looked for without regard to case; valid as a name of a policy or a role.
 const MARKER: &str = "canary-7f3a9c5e";
@@ -133,11 +133,7 @@ fn assert_quiet(vault: &Vault) {
 fn cve_2025_4166_no_malformed_body_of_any_write_route_leaks() {
     let vault = durable();
     routes::mount_all(&vault);
-    policy(
-        &vault,
-        "everything",
-        r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }"#,
-    );
+    policy(&vault, "everything", EVERYTHING);
     let routes: Vec<Route> = routes::all().into_iter().filter(harmless).collect();
     let leaks: Vec<String> = thread::scope(|scope| {
         let threads: Vec<_> = routes

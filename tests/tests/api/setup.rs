@@ -6,6 +6,22 @@ use std::thread;
 use serde_json::{Value, json};
 use vault_tests::{Answer, Options, Vault};
 
+/// A policy that allows whatever the root token may.
+pub(crate) const EVERYTHING: &str = r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }"#;
+
+/// What a check for the policy `root` might let through.
+pub(crate) const ROOT_SPELLINGS: [&str; 9] = [
+    "root",
+    "ROOT",
+    "RooT",
+    " root",
+    "root ",
+    "root\t",
+    "root\u{0}",
+    "ｒｏｏｔ",
+    "root/",
+];
+
 /// In memory, over plain HTTP: the fastest way to a server.
 pub(crate) fn quick() -> Vault {
     Vault::ready_with(Options::memory())

@@ -6,7 +6,8 @@
 //! caller, never from a token (`jku`, `jwk`, `x5u`, `x5c` mean nothing); of a flattened message the
 //! caller may take the `jwk`, where the protocol is about proving it (RFC 8555). A name that occurs twice in a
 //! JSON object, base64 in a second spelling, `crit` and `b64` are refused, whatever is signed. What a
-//! token says is given out only after its signature held, but to who has to choose whose keys to ask for. No error holds a part of a token.
+//! token says is given out only after its signature held, but to who has to choose whose keys to ask
+//! for. No error holds a part of a token.
 
 mod algorithm;
 mod flattened;
