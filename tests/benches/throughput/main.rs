@@ -7,14 +7,16 @@
 //! them, so ratios travel between machines and absolute figures do not. A and B alternate in short
 //! rounds; figures are medians, ratios are medians of the ratios of neighbouring rounds.
 //!
-//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules|ssh|pki ...]`.
+//! `cargo bench -p vault-tests --bench throughput [-- reads|writes|logins|lists|rules|ssh|pki|vault ...]`.
 //! `VAULTD_BENCH_SECONDS` is the length of a round (default 2), `VAULTD_BENCH_BIN` another vaultd.
+//! `VAULTD_BENCH_VAULT` is the program of a real Vault, which is then compared too.
 
 mod certificates;
 mod claims;
 mod fixed;
 mod issuing;
 mod load;
+mod other;
 mod raw;
 mod report;
 mod vault;
@@ -84,6 +86,11 @@ async fn bench(time: Duration, args: &[String]) -> Result<()> {
     }
     if wanted("ssh") {
         certificates::certificates(&vault, time).await?;
+    }
+    if let Some(program) = std::env::var_os(other::PROGRAM)
+        && wanted("vault")
+    {
+        other::compare(&vault, program.as_ref(), time).await?;
     }
     if !wanted("writes") && !wanted("logins") {
         return Ok(());

@@ -62,6 +62,12 @@ impl Series {
             median(ratios)
         )
     }
+
+    /// How many times the other's rate this is.
+    pub fn times(&self, other: &Series, what: &str, clients: usize) -> String {
+        let times = self.per_second() / other.per_second();
+        format!("TIMES VAULT  {clients} clients, {what}: {times:.1}\n")
+    }
 }
 
 fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::load::{Connection, Dice, Target};
 
@@ -27,7 +29,7 @@ pub struct Vault {
     pub answer: Vec<u8>,
     requests: Arc<Requests>,
     process: Child,
-    _dir: tempfile::TempDir,
+    _dir: TempDir,
 }
 
 /// Requests as bytes, made once.
@@ -76,6 +78,11 @@ impl Vault {
             tls,
             pid: process.id(),
         };
+        Vault::prepared(process, target, keep).await
+    }
+
+    /// Unsealed, and with secrets in it: over the API, so it may be any server that speaks it.
+    pub(super) async fn prepared(process: Child, target: Target, keep: TempDir) -> Result<Vault> {
         let requests = Arc::new(Requests {
             reads: Vec::new(),
             token: String::new(),
@@ -86,7 +93,7 @@ impl Vault {
         });
         let mut vault = Vault {
             target,
-            dir,
+            dir: keep.path().to_owned(),
             answer: Vec::new(),
             requests,
             process,
@@ -111,6 +118,7 @@ impl Vault {
         let root = init["root_token"].as_str().context("no root token")?;
         self.call("PUT", "sys/unseal", "", &json!({"key": init["keys"][0]}))
             .await?;
+        self.until("sys/health", "", &Value::Null).await?;
         self.call(
             "POST",
             "sys/mounts/secret",
@@ -118,6 +126,8 @@ impl Vault {
             &json!({"type": "kv", "options": {"version": "2"}}),
         )
         .await?;
+        let first = json!({"data": {"first": "1"}});
+        self.until("secret/data/first", root, &first).await?;
         let mut names = Vec::new();
         for (at, team) in ["app", "web", "data", "build", "infra"]
             .into_iter()
@@ -182,6 +192,20 @@ impl Vault {
             token,
             root: root.to_owned(),
         })
+    }
+
+    /// Some servers need a while after they were told to do something.
+    async fn until(&self, path: &str, token: &str, body: &Value) -> Result<()> {
+        let method = if body.is_null() { "GET" } else { "POST" };
+        let mut outcome = self.call(method, path, token, body).await;
+        for _ in 0..100 {
+            if outcome.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            outcome = self.call(method, path, token, body).await;
+        }
+        outcome.map(drop)
     }
 
     /// The service token of the ordinary requests.
