@@ -25,15 +25,17 @@ pub(super) async fn make(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let batch = Batch::parse(ctx.body())?;
     let key = current(ctx, view, "CMAC key not found").await?;
     check_kind(&key)?;
-    batch.each_ok(|item| {
-        if item.input.is_none() {
-            return Err(Fault::invalid("missing input for CMAC"));
-        }
-        let (number, version) = key.to_make(item.key_version(), "CMAC")?;
-        let tag = tag(key.kind, version, &input(item)?)?;
-        let text = versioned(number, &STANDARD.encode(&tag[..length]));
-        Ok(Map::from_iter([("cmac".to_owned(), text.into())]))
-    })
+    batch
+        .each_ok(|item| {
+            if item.input.is_none() {
+                return Err(Fault::invalid("missing input for CMAC"));
+            }
+            let (number, version) = key.to_make(item.key_version(), "CMAC")?;
+            let tag = tag(key.kind, version, &input(item)?)?;
+            let text = versioned(number, &STANDARD.encode(&tag[..length]));
+            Ok(Map::from_iter([("cmac".to_owned(), text.into())]))
+        })
+        .await
 }
 
 pub(super) async fn verify(
@@ -44,14 +46,16 @@ pub(super) async fn verify(
     let length = length(ctx)?;
     let key = existing(view, &KeyName::of(ctx)?, "CMAC key not found").await?;
     check_kind(&key)?;
-    batch.check(|item| {
-        let given = item.cmac.as_deref().unwrap_or_default();
-        let (number, text) = parse_versioned(given, "CMAC")?;
-        let version = key.to_check(number, "CMAC")?;
-        let claimed = from_base64(text, "CMAC")?;
-        let tag = tag(key.kind, version, &input(item)?)?;
-        Ok(SecretBytes::from_slice(&tag[..length]).ct_eq(&SecretBytes::from_slice(&claimed)))
-    })
+    batch
+        .check(|item| {
+            let given = item.cmac.as_deref().unwrap_or_default();
+            let (number, text) = parse_versioned(given, "CMAC")?;
+            let version = key.to_check(number, "CMAC")?;
+            let claimed = from_base64(text, "CMAC")?;
+            let tag = tag(key.kind, version, &input(item)?)?;
+            Ok(SecretBytes::from_slice(&tag[..length]).ct_eq(&SecretBytes::from_slice(&claimed)))
+        })
+        .await
 }
 
 /// `mac_length` in the path or the body: bytes; 0 is all.

@@ -28,12 +28,15 @@ pub(super) async fn encrypt(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
         _ => current(ctx, view, NOT_FOUND).await?,
     };
     check_kind(&key, "encryption")?;
-    batch.each(|item| {
-        let plaintext = item.plaintext.as_ref();
-        let plaintext = plaintext.ok_or_else(|| Fault::invalid("missing plaintext to encrypt"))?;
-        let plaintext = from_base64(plaintext.as_str(), "plaintext")?;
-        seal(ctx, &key, item, &plaintext)
-    })
+    batch
+        .each(|item| {
+            let plaintext = item.plaintext.as_ref();
+            let plaintext =
+                plaintext.ok_or_else(|| Fault::invalid("missing plaintext to encrypt"))?;
+            let plaintext = from_base64(plaintext.as_str(), "plaintext")?;
+            seal(ctx, &key, item, &plaintext)
+        })
+        .await
 }
 
 /// A caller who may create the key does so by encrypting with it.
@@ -81,13 +84,15 @@ pub(super) async fn decrypt(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
     batch.has_context()?;
     let key = existing(view, &KeyName::of(ctx)?, NOT_FOUND).await?;
     check_kind(&key, "decryption")?;
-    batch.each(|item| {
-        let plaintext = open(&key, item)?;
-        Ok(Map::from_iter([(
-            "plaintext".to_owned(),
-            Value::from(STANDARD.encode(&*plaintext)),
-        )]))
-    })
+    batch
+        .each(|item| {
+            let plaintext = open(&key, item)?;
+            Ok(Map::from_iter([(
+                "plaintext".to_owned(),
+                Value::from(STANDARD.encode(&*plaintext)),
+            )]))
+        })
+        .await
 }
 
 /// To the latest version, or the one that is named.
@@ -96,10 +101,12 @@ pub(super) async fn rewrap(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, 
     batch.has_context()?;
     let key = current(ctx, view, NOT_FOUND).await?;
     check_kind(&key, "encryption")?;
-    batch.each_ok(|item| {
-        let plaintext = open(&key, item)?;
-        seal(ctx, &key, item, &plaintext)
-    })
+    batch
+        .each_ok(|item| {
+            let plaintext = open(&key, item)?;
+            seal(ctx, &key, item, &plaintext)
+        })
+        .await
 }
 
 pub(super) async fn data_key(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -121,17 +128,19 @@ pub(super) async fn data_key(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply
     let batch = Batch::parse(ctx.body())?;
     let key = current(ctx, view, NOT_FOUND).await?;
     check_kind(&key, "encryption")?;
-    batch.each(|item| {
-        let new = Secret::random(length, ctx.random);
-        let mut result = seal(ctx, &key, item, new.expose())?;
-        if shown {
-            result.insert(
-                "plaintext".to_owned(),
-                Value::from(new.to_base64().as_str()),
-            );
-        }
-        Ok(result)
-    })
+    batch
+        .each(|item| {
+            let new = Secret::random(length, ctx.random);
+            let mut result = seal(ctx, &key, item, new.expose())?;
+            if shown {
+                result.insert(
+                    "plaintext".to_owned(),
+                    Value::from(new.to_base64().as_str()),
+                );
+            }
+            Ok(result)
+        })
+        .await
 }
 
 fn check_kind(key: &Key, act: &str) -> Result<(), Fault> {

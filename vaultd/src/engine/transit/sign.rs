@@ -25,21 +25,23 @@ pub(super) async fn sign(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let asked = ctx.body().int("key_version")?.unwrap_or(0);
     let key = current(ctx, view, "signing key not found").await?;
     check_kind(&key, "signing")?;
-    batch.each_ok(|item| {
-        let (input, context) = (input(item)?, item.context()?);
-        let (number, version) = key.to_make(asked, "signing")?;
-        let signed = signature::sign(&key, version, &scheme, &context, &input)?;
-        let text = match scheme.marshaling {
-            Marshaling::Asn1 => STANDARD.encode(signed.signature),
-            Marshaling::Jws => URL_SAFE_NO_PAD.encode(signed.signature),
-        };
-        let mut result = one("signature", versioned(number, &text));
-        result.insert("key_version".to_owned(), Value::from(number));
-        if let Some(public) = signed.public {
-            result.insert("public_key".to_owned(), STANDARD.encode(public).into());
-        }
-        Ok(result)
-    })
+    batch
+        .each_ok(|item| {
+            let (input, context) = (input(item)?, item.context()?);
+            let (number, version) = key.to_make(asked, "signing")?;
+            let signed = signature::sign(&key, version, &scheme, &context, &input)?;
+            let text = match scheme.marshaling {
+                Marshaling::Asn1 => STANDARD.encode(signed.signature),
+                Marshaling::Jws => URL_SAFE_NO_PAD.encode(signed.signature),
+            };
+            let mut result = one("signature", versioned(number, &text));
+            result.insert("key_version".to_owned(), Value::from(number));
+            if let Some(public) = signed.public {
+                result.insert("public_key".to_owned(), STANDARD.encode(public).into());
+            }
+            Ok(result)
+        })
+        .await
 }
 
 pub(super) async fn verify(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -94,18 +96,20 @@ async fn verify_signatures(
     let name = KeyName::of(ctx)?;
     let key = existing(view, &name, "signature verification key not found").await?;
     check_kind(&key, "verification")?;
-    batch.check(|item| {
-        let (input, context) = (input(item)?, item.context()?);
-        let given = item.signature.as_deref().unwrap_or_default();
-        let (number, text) = parse_versioned(given, "signature")?;
-        let version = key.to_check(number, "signature")?;
-        let bytes = match scheme.marshaling {
-            Marshaling::Asn1 => STANDARD.decode(text),
-            Marshaling::Jws => URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')),
-        };
-        let bytes = bytes.map_err(|_| Fault::invalid("invalid base64 signature value"))?;
-        signature::verify(&key, version, &scheme, &context, &input, &bytes)
-    })
+    batch
+        .check(|item| {
+            let (input, context) = (input(item)?, item.context()?);
+            let given = item.signature.as_deref().unwrap_or_default();
+            let (number, text) = parse_versioned(given, "signature")?;
+            let version = key.to_check(number, "signature")?;
+            let bytes = match scheme.marshaling {
+                Marshaling::Asn1 => STANDARD.decode(text),
+                Marshaling::Jws => URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')),
+            };
+            let bytes = bytes.map_err(|_| Fault::invalid("invalid base64 signature value"))?;
+            signature::verify(&key, version, &scheme, &context, &input, &bytes)
+        })
+        .await
 }
 
 pub(super) async fn hmac(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
@@ -114,28 +118,32 @@ pub(super) async fn hmac(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let asked = ctx.body().int("key_version")?.unwrap_or(0);
     let key = current(ctx, view, "encryption key not found").await?;
     check_hmac(&key)?;
-    batch.each_ok(|item| {
-        if item.input.is_none() {
-            return Err(Fault::invalid("missing input for HMAC"));
-        }
-        let (number, version) = key.to_make(asked, "HMAC")?;
-        let tag = hash.hmac(version.hmac_key().expose(), &input(item)?);
-        Ok(one("hmac", versioned(number, &STANDARD.encode(tag))))
-    })
+    batch
+        .each_ok(|item| {
+            if item.input.is_none() {
+                return Err(Fault::invalid("missing input for HMAC"));
+            }
+            let (number, version) = key.to_make(asked, "HMAC")?;
+            let tag = hash.hmac(version.hmac_key().expose(), &input(item)?);
+            Ok(one("hmac", versioned(number, &STANDARD.encode(tag))))
+        })
+        .await
 }
 
 async fn verify_hmacs(ctx: &Ctx<'_>, view: &mut View<'_>, batch: &Batch) -> Result<Reply, Fault> {
     let hash = hash_of(ctx, &["hash_algorithm", "algorithm"])?;
     let key = existing(view, &KeyName::of(ctx)?, "encryption key not found").await?;
     check_hmac(&key)?;
-    batch.check(|item| {
-        let given = item.hmac.as_deref().unwrap_or_default();
-        let (number, text) = parse_versioned(given, "HMAC")?;
-        let version = key.to_check(number, "HMAC")?;
-        let claimed = from_base64(text, "HMAC")?;
-        let tag = hash.hmac(version.hmac_key().expose(), &input(item)?);
-        Ok(SecretBytes::from_vec(tag).ct_eq(&SecretBytes::from_slice(&claimed)))
-    })
+    batch
+        .check(|item| {
+            let given = item.hmac.as_deref().unwrap_or_default();
+            let (number, text) = parse_versioned(given, "HMAC")?;
+            let version = key.to_check(number, "HMAC")?;
+            let claimed = from_base64(text, "HMAC")?;
+            let tag = hash.hmac(version.hmac_key().expose(), &input(item)?);
+            Ok(SecretBytes::from_vec(tag).ct_eq(&SecretBytes::from_slice(&claimed)))
+        })
+        .await
 }
 
 /// A key of CMAC is for that alone.
