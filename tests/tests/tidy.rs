@@ -30,8 +30,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// What engines and methods share with `core`: the types of a request and its answer, no deeds.
 const VOCABULARY: &[&str] = &[
-    "aside", "body", "context", "fault", "glob", "login", "name", "reply", "request", "route",
-    "errand", "slow",
+    "aside", "beside", "body", "context", "fault", "glob", "login", "name", "reply", "request",
+    "route", "errand", "slow",
 ];
 
 /// Names that say nothing about what a file does.

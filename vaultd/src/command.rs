@@ -9,12 +9,14 @@ use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ListenerConfig, StorageConfig, TlsConfig};
 use crate::core::operator;
 use crate::http::tls::{OWN_LIFE, Rules};
 use crate::server::Server;
+use crate::stack::{self, Watched};
 
 #[derive(Parser)]
 #[command(name = "vaultd", version, about = "A sealed server for secrets that speaks the Vault HTTP API", long_about = None)]
@@ -156,12 +158,8 @@ fn describe(tls: &TlsConfig) -> &'static str {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_park(crate::stack::idle)
-        .build()
-        .context("async runtime")
+fn runtime() -> Result<Watched> {
+    stack::watched(Builder::new_multi_thread().enable_all()).context("async runtime")
 }
 
 async fn serve(config: Config) -> Result<()> {

@@ -28,6 +28,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Those that wait for `run`.
     bound: Vec<http::Listener>,
+    workers: Arc<http::Workers>,
     proofs: Option<http::ProofListener>,
     listeners: tokio::task::JoinSet<()>,
     signals: Signals,
@@ -112,6 +113,7 @@ impl Server {
             certificates: Arc::new([]),
             stop,
             bound: Vec::new(),
+            workers: Arc::new(http::Workers::start().context("threads for connections")?),
             proofs: None,
             listeners: tokio::task::JoinSet::new(),
             signals,
@@ -146,7 +148,11 @@ impl Server {
     /// Serves until SIGTERM or SIGINT; SIGHUP reloads certificates and reopens audit files.
     pub async fn run(mut self) -> Result<()> {
         for listener in self.bound.drain(..) {
-            let serve = listener.serve(Arc::clone(&self.core), self.stop.subscribe());
+            let serve = listener.serve(
+                Arc::clone(&self.core),
+                Arc::clone(&self.workers),
+                self.stop.subscribe(),
+            );
             self.listeners.spawn(serve);
         }
         if let Some(proofs) = self.proofs.take() {

@@ -52,7 +52,7 @@ pub use prf::Prf;
 pub use private::{
     BadPrivateKey, CannotSign, Curve, EcdsaKey, Ed25519Key, KeyKind, PrivateKey, RsaHash, RsaKey,
 };
-pub use random::{Random, Seeded, System};
+pub use random::{Ahead, Random, Seeded, System};
 pub use shamir::{
     AnyShare, PlainShare, SetId, Share, ShareError, Threshold, combine, combine_plain, split,
     split_plain,

@@ -1,7 +1,7 @@
 //! Where randomness comes from. It is an argument everywhere else.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
@@ -31,6 +31,52 @@ impl Random for System {
             let _ = std::io::stderr()
                 .write_all(b"the operating system gives no randomness; stopping\n");
             std::process::abort();
+        }
+    }
+}
+
+/// Draws from another source some kilobytes at a time. For ids, which are no secrets: what was drawn
+/// waits in memory, and a copy of the machine gives the same again.
+pub struct Ahead {
+    source: Arc<dyn Random>,
+    drawn: Mutex<Drawn>,
+}
+
+struct Drawn {
+    bytes: [u8; Self::SIZE],
+    used: usize,
+}
+
+impl Drawn {
+    const SIZE: usize = 4096;
+}
+
+impl Ahead {
+    /// Draws nothing yet.
+    pub fn of(source: Arc<dyn Random>) -> Self {
+        let drawn = Drawn {
+            bytes: [0; Drawn::SIZE],
+            used: Drawn::SIZE,
+        };
+        Self {
+            source,
+            drawn: Mutex::new(drawn),
+        }
+    }
+}
+
+impl Random for Ahead {
+    fn fill(&self, out: &mut [u8]) {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let drawn = &mut *drawn;
+        for part in out.chunks_mut(Drawn::SIZE) {
+            if drawn.used + part.len() > Drawn::SIZE {
+                self.source.fill(&mut drawn.bytes);
+                drawn.used = 0;
+            }
+            let end = drawn.used + part.len();
+            part.copy_from_slice(&drawn.bytes[drawn.used..end]);
+            drawn.used = end;
         }
     }
 }
@@ -71,6 +117,23 @@ mod tests {
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn what_is_drawn_ahead_is_given_once_and_in_full() {
+        let ahead = Ahead::of(Arc::new(Seeded::new(1)));
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..3 * Drawn::SIZE / 24 {
+            let mut out = [0; 24];
+            ahead.fill(&mut out);
+            assert!(seen.insert(out));
+        }
+        let mut much = vec![0; 3 * Drawn::SIZE + 5];
+        ahead.fill(&mut much);
+        assert!(
+            much.chunks(64)
+                .all(|part| part.len() < 64 || part.iter().any(|byte| *byte != 0))
+        );
     }
 
     #[test]

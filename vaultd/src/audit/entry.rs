@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use vault_crypto::Prf;
 
+use super::line::Line;
 use super::value::{Data, Hmac, HmacMap, Part, Public, Record};
 
 /// Who asks for what.
@@ -18,7 +19,7 @@ pub struct Asked<'a> {
 
 /// [`Asked`] as it is written, once for both records: two fields, of which the second is still open for
 /// the request's data. Only made here, so it is never anything else.
-pub struct AskedText(Vec<u8>);
+pub struct AskedText(Line);
 
 /// Written before anything happens, also for what is then denied.
 pub struct RequestEntry<'a> {
@@ -101,15 +102,13 @@ impl Asked<'_> {
         let mut record = Record::new(hmac);
         record.field("auth", auth);
         record.field("request", request);
-        let mut text = record.finish();
-        text.pop();
-        AskedText(text)
+        AskedText(record.finish_open())
     }
 }
 
 /// One JSON object, one line, without a newline. While sealed there is no key: `Hmac` fields
 /// are null.
-pub fn encode_request(entry: &RequestEntry<'_>, hmac: Option<&Prf>) -> Vec<u8> {
+pub fn encode_request(entry: &RequestEntry<'_>, hmac: Option<&Prf>) -> Line {
     let RequestEntry {
         time,
         asked,
@@ -126,7 +125,7 @@ pub fn encode_request(entry: &RequestEntry<'_>, hmac: Option<&Prf>) -> Vec<u8> {
 }
 
 /// As [`encode_request`]; the request's data is in that record only.
-pub fn encode_response(entry: &ResponseEntry<'_>, hmac: Option<&Prf>) -> Vec<u8> {
+pub fn encode_response(entry: &ResponseEntry<'_>, hmac: Option<&Prf>) -> Line {
     let ResponseEntry {
         time,
         asked,
@@ -147,7 +146,7 @@ fn encode<'p>(
     kind: &'static str,
     hmac: Option<&'p Prf>,
     fields: impl FnOnce(&mut Record<'p>),
-) -> Vec<u8> {
+) -> Line {
     let mut record = Record::new(hmac);
     record.object(|record| {
         record.field("type", &Public(kind));
@@ -354,7 +353,7 @@ mod tests {
                 encode_request(&request, hmac),
                 encode_response(&response, hmac),
             ] {
-                let text = String::from_utf8(line).unwrap();
+                let text = String::from_utf8(line.to_vec()).unwrap();
                 assert!(
                     !text.contains("CANARY") && !text.contains(char::is_control),
                     "{text}"
@@ -369,7 +368,7 @@ mod tests {
                 Some("id-1")
             );
             assert_eq!(request_id(&encode_response(&response, hmac)), None);
-            let value = |line: Vec<u8>| serde_json::from_slice::<Value>(&line).unwrap();
+            let value = |line: Line| serde_json::from_slice::<Value>(&line).unwrap();
             let (first, last) = (
                 value(encode_request(&request, hmac)),
                 value(encode_response(&response, hmac)),

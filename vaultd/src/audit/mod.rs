@@ -11,6 +11,7 @@ mod device;
 mod devices;
 mod entry;
 mod file;
+mod line;
 mod sink;
 mod sync;
 mod thread;
@@ -37,7 +38,8 @@ pub use entry::{
     encode_request, encode_response,
 };
 pub use file::OpenError;
-pub use value::{Data, Hashed, Hmac, HmacMap, Public};
+pub use line::Line;
+pub use value::{Data, Hashed, Hmac, HmacMap, Kept, Public};
 
 use added::AddedDevices;
 use device::Goal;

@@ -7,16 +7,19 @@
 //! Does not promise to hide map keys, nor the length of lists.
 
 mod leaves;
+mod plain;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 use vault_crypto::Prf;
 
+use super::line::Line;
 use leaves::Leaves;
+use plain::Plain;
 
 /// Written as it is. Not for anything that a caller could have put a secret into.
 #[derive(Clone, Copy)]
@@ -53,10 +56,16 @@ pub struct HmacMap<'a>(pub &'a BTreeMap<String, String>);
 pub enum Data<'a> {
     /// JSON text; hashed as a whole if it is none.
     Raw(&'a str),
+    /// JSON text that is answered again and again.
+    Kept(&'a str, &'a Kept),
     Map(&'a Map<String, Value>),
     /// Not JSON.
     Bytes(&'a [u8]),
 }
+
+/// How one text is written, once that was found out: it is kept with the text, and goes with the key.
+#[derive(Debug, Default)]
+pub struct Kept(OnceLock<Box<[u8]>>);
 
 /// Hashing leaf by leaf multiplies the size of `[1,1,1,…]` by forty: larger data is hashed
 /// as a whole.
@@ -83,15 +92,10 @@ pub(super) trait Part {
     fn fields(&self, record: &mut Record<'_>);
 }
 
-/// What `Public` may hold.
-pub(super) trait Plain {
-    fn plain(&self, out: &mut Vec<u8>);
-}
-
 impl<'p> Record<'p> {
     pub(super) fn new(hmac: Option<&'p Prf>) -> Record<'p> {
         Record {
-            out: Vec::with_capacity(1024),
+            out: Line::room(),
             hmac,
         }
     }
@@ -121,8 +125,14 @@ impl<'p> Record<'p> {
         self.out.push(b'}');
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
-        self.out
+    pub(super) fn finish(self) -> Line {
+        Line::new(self.out)
+    }
+
+    /// Without the end of the last object, for [`open`](Self::open).
+    pub(super) fn finish_open(mut self) -> Line {
+        self.out.pop();
+        self.finish()
     }
 
     /// A name of ours needs no escaping.
@@ -172,6 +182,17 @@ impl<'p> Record<'p> {
         if self.leaves(&mut json).and_then(|()| json.end()).is_err() {
             self.out.truncate(start);
             self.hmac(text.as_bytes());
+        }
+    }
+
+    fn kept(&mut self, text: &str, kept: &Kept) {
+        if let (Some(known), Some(_)) = (kept.0.get(), self.hmac) {
+            return self.out.extend_from_slice(known);
+        }
+        let start = self.out.len();
+        self.json(text);
+        if self.hmac.is_some() {
+            let _ = kept.0.set(self.out[start..].into());
         }
     }
 
@@ -259,6 +280,7 @@ impl Field for Data<'_> {
     fn write(&self, record: &mut Record<'_>) {
         match self {
             Data::Raw(text) => record.json(text),
+            Data::Kept(text, kept) => record.kept(text, kept),
             Data::Map(map) => record.map(map),
             Data::Bytes(bytes) => record.hmac(bytes),
         }
@@ -282,40 +304,6 @@ impl<F: Field> Field for Option<F> {
     }
 }
 
-impl Plain for &str {
-    fn plain(&self, out: &mut Vec<u8>) {
-        string(self, out);
-    }
-}
-
-impl Plain for &[String] {
-    fn plain(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
-        for (at, text) in self.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            string(text, out);
-        }
-        out.push(b']');
-    }
-}
-
-/// Values whose `Display` needs no escaping.
-macro_rules! plain {
-    ($quote:literal: $($type:ty),+) => {$(
-        impl Plain for $type {
-            fn plain(&self, out: &mut Vec<u8>) {
-                use std::io::Write;
-                // Writing to a Vec cannot fail.
-                let _ = write!(out, concat!($quote, "{}", $quote), self);
-            }
-        }
-    )+};
-}
-plain!("": u16, u64, bool);
-plain!("\"": IpAddr, jiff::Timestamp);
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used)]
 mod tests {
@@ -336,7 +324,7 @@ mod tests {
         let prf = prf();
         let mut record = Record::new(Some(&prf));
         data.write(&mut record);
-        String::from_utf8(record.finish()).unwrap()
+        String::from_utf8(record.finish().to_vec()).unwrap()
     }
 
     fn tag(value: &str) -> String {
@@ -405,10 +393,25 @@ mod tests {
     fn while_sealed_values_are_null() {
         let mut record = Record::new(None);
         Data::Raw(r#"{"a":"CANARY","b":[1]}"#).write(&mut record);
-        assert_eq!(record.finish(), br#"{"a":null,"b":[null]}"#);
+        assert_eq!(&*record.finish(), br#"{"a":null,"b":[null]}"#);
         let mut record = Record::new(None);
         Data::Raw("CANARY").write(&mut record);
-        assert_eq!(record.finish(), b"null");
+        assert_eq!(&*record.finish(), b"null");
+    }
+
+    #[test]
+    fn what_is_kept_is_what_would_be_written_and_nothing_while_sealed() {
+        let (text, kept) = (r#"{"a":"CANARY","b":[1]}"#, Kept::default());
+        let mut sealed = Record::new(None);
+        Data::Kept(text, &kept).write(&mut sealed);
+        assert_eq!(&*sealed.finish(), br#"{"a":null,"b":[null]}"#);
+        for _ in 0..2 {
+            let written = encoded(&Data::Kept(text, &kept));
+            assert_eq!(written, encoded(&Data::Raw(text)));
+        }
+        let mut sealed = Record::new(None);
+        Data::Kept(text, &kept).write(&mut sealed);
+        assert_eq!(&*sealed.finish(), br#"{"a":null,"b":[null]}"#);
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //! ciphertext an entry may keep what it parses to (tokens, policies); both go together.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+use super::rowhash::RowMap;
 use super::storage::Rev;
 
 const SHARDS: usize = 16;
@@ -47,7 +47,7 @@ impl Cached {
 
 #[derive(Default)]
 struct Shard {
-    rows: HashMap<Bytes, Cached>,
+    rows: RowMap<Bytes, Cached>,
     changed: Rev,
     bytes: usize,
 }

@@ -40,7 +40,33 @@ pub(super) struct Pending {
     pub(super) done: oneshot::Sender<Result<Rev, BarrierError>>,
 }
 
-pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Pending>) {
+/// Resolves when the committer has ended and its keys are gone.
+pub type Ended = oneshot::Receiver<()>;
+
+/// On a thread of its own: commits are what all writers wait for, so nothing else goes before them.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Pending>,
+) -> Result<Ended, BarrierError> {
+    let failed = |error: std::io::Error| StoreError::Io(format!("cannot start a thread: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let (running, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("committer".to_owned())
+        .spawn(move || {
+            runtime.block_on(run(shared, queue));
+            drop(runtime);
+            crate::stack::wipe();
+            let _ = running.send(());
+        })
+        .map_err(failed)?;
+    Ok(ended)
+}
+
+async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Pending>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
         commit(&shared, std::mem::take(&mut batch)).await;
@@ -68,6 +94,7 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
     match result {
         Ok(outcomes) => {
             let mut newest = None;
+            let mut answers = Vec::with_capacity(waiting.len());
             for ((outcome, effect), done) in outcomes.into_iter().zip(effects).zip(waiting) {
                 let answer = match outcome {
                     Outcome::Done(rev) => {
@@ -81,11 +108,15 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
                     }
                     Outcome::Conflict => Err(BarrierError::Conflict),
                 };
-                let _ = done.send(answer);
+                answers.push((done, answer));
             }
             newest
                 .into_iter()
                 .for_each(|rev| shared.directories.refreshed(rev));
+            // Last: who is answered finds all of it in memory.
+            for (done, answer) in answers {
+                let _ = done.send(answer);
+            }
         }
         Err(error) => {
             // The sums in memory may already hold what the disk does not: nothing may be written

@@ -20,6 +20,7 @@ mod journal;
 pub mod keyring;
 mod names;
 mod presence;
+mod rowhash;
 mod scene;
 pub mod seal;
 mod storage;
@@ -36,7 +37,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use vault_crypto::{Key, Random, SecretVec};
 
 pub use committer::Journal;
@@ -51,7 +51,7 @@ pub use view::{Reminder, View};
 
 use absence::Absence;
 use cache::{Cache, Cached};
-use committer::JournalLog;
+use committer::{Ended, JournalLog};
 use directories::Directories;
 use presence::Presence;
 
@@ -90,7 +90,7 @@ struct Shared {
 pub struct Barrier {
     shared: Arc<Shared>,
     queue: mpsc::Sender<committer::Pending>,
-    committer: Mutex<Option<JoinHandle<()>>>,
+    committer: Mutex<Option<Ended>>,
 }
 
 /// A row whose time has come.
@@ -142,7 +142,7 @@ impl Barrier {
             random,
         });
         let (queue, pending) = mpsc::channel(QUEUE);
-        let committer = tokio::spawn(committer::run(Arc::clone(&shared), pending));
+        let committer = committer::start(Arc::clone(&shared), pending)?;
         Ok(Arc::new(Barrier {
             shared,
             queue,
@@ -165,7 +165,7 @@ impl Barrier {
 
     /// The committer ends when the last reference to the barrier is dropped; wait for it to know
     /// that the keys are gone.
-    pub fn take_committer(&self) -> Option<JoinHandle<()>> {
+    pub fn take_committer(&self) -> Option<Ended> {
         self.committer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -9,7 +9,7 @@ mod listing;
 mod window;
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use super::envelope;
 use super::error::BarrierError;
 use super::feed::Change;
 use super::names;
+use super::rowhash::RowMap;
 use super::storage::{Cond, Rev, Snapshot, Storage};
 use super::view::View;
 use super::{Barrier, Shared};
@@ -51,7 +52,7 @@ pub struct Tx {
     /// All values as of one revision, for who only reads.
     frozen: Option<Exclusive<Snapshot>>,
     /// Revision of every row read; 0 for absent.
-    reads: HashMap<Bytes, Rev>,
+    reads: RowMap<Bytes, Rev>,
     conds: Vec<Cond>,
     writes: BTreeMap<Bytes, Write>,
     journal: Option<Journal>,
@@ -65,7 +66,7 @@ impl Tx {
             barrier,
             started,
             frozen: None,
-            reads: HashMap::new(),
+            reads: RowMap::default(),
             conds: Vec::new(),
             writes: BTreeMap::new(),
             journal: None,

@@ -20,7 +20,7 @@ use crate::barrier::Tx;
 use crate::engine::{acme, cubbyhole, kv1, kv2, pki, sshca, sshkeys, totp, transit};
 
 pub use errand::{Errand, due};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, is_needed, prepare};
 pub use upkeep::{ask_again, endings, remind, renewed, take_back, tidy};
 
 /// One operation of one engine or method.

@@ -1,7 +1,6 @@
 //! What the server counts of its own work, and what it is doing now. Paths are only in the list of
 //! running requests: counters have no label that a client can choose.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,16 +15,24 @@ use super::request::{Request, Verb};
 /// A request under way.
 #[derive(Clone)]
 pub struct Running {
+    pub id: String,
     pub started: Timestamp,
     pub remote: IpAddr,
     pub path: String,
     pub verb: Verb,
 }
 
+/// A place for each request at the same time. Places are used again.
+#[derive(Default)]
+struct Slots {
+    taken: Vec<Option<Running>>,
+    free: Vec<usize>,
+}
+
 /// Counts since the start of the process.
 #[derive(Default)]
 pub struct Meter {
-    running: Mutex<HashMap<String, Running>>,
+    running: Mutex<Slots>,
     pub requests: AtomicU64,
     /// Time spent on them.
     pub micros: AtomicU64,
@@ -39,43 +46,51 @@ pub struct Meter {
 /// Ends with the request, even if the client hangs up before.
 pub struct Metered<'m> {
     meter: &'m Meter,
-    id: String,
+    at: usize,
     started: Timestamp,
 }
 
 impl Meter {
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+    fn running(&self) -> MutexGuard<'_, Slots> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn begin(&self, request: &Request) -> Metered<'_> {
-        let running = Running {
+        let running = Some(Running {
+            id: request.id.clone(),
             started: request.now,
             remote: request.remote,
             path: request.path.as_str().to_owned(),
             verb: request.verb,
+        });
+        let mut slots = self.running();
+        let at = match slots.free.pop() {
+            Some(at) => {
+                slots.taken[at] = running;
+                at
+            }
+            None => {
+                slots.taken.push(running);
+                slots.taken.len() - 1
+            }
         };
-        self.running().insert(request.id.clone(), running);
         Metered {
             meter: self,
-            id: request.id.clone(),
+            at,
             started: request.now,
         }
     }
 
-    /// By request id, oldest first.
-    pub fn in_flight(&self) -> Vec<(String, Running)> {
-        let running = self.running();
-        let mut all: Vec<_> = running
-            .iter()
-            .map(|(id, r)| (id.clone(), r.clone()))
-            .collect();
-        all.sort_by_key(|(_, running)| running.started);
+    /// Oldest first.
+    pub fn in_flight(&self) -> Vec<Running> {
+        let mut all: Vec<_> = self.running().taken.iter().flatten().cloned().collect();
+        all.sort_by_key(|running| running.started);
         all
     }
 
     pub fn in_flight_count(&self) -> usize {
-        self.running().len()
+        let slots = self.running();
+        slots.taken.len() - slots.free.len()
     }
 }
 
@@ -101,6 +116,10 @@ impl Metered<'_> {
 
 impl Drop for Metered<'_> {
     fn drop(&mut self) {
-        self.meter.running().remove(&self.id);
+        let mut slots = self.meter.running();
+        let ended = slots.taken[self.at].take();
+        slots.free.push(self.at);
+        drop(slots);
+        drop(ended);
     }
 }

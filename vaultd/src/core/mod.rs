@@ -10,6 +10,7 @@ pub mod authorise;
 pub mod autoseal;
 pub mod background;
 pub mod batch;
+pub mod beside;
 pub mod body;
 pub mod bundle;
 pub mod by_itself;
@@ -65,7 +66,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use vault_crypto::Random;
+use vault_crypto::{Ahead, Random};
 
 use crate::audit::Broker;
 use crate::auth::jwt::Issuers;
@@ -105,6 +106,8 @@ pub struct Core {
     pub audit: Arc<Broker>,
     pub clock: Clock,
     pub random: Arc<dyn Random>,
+    /// For the ids of requests.
+    pub ids: Ahead,
     pub settings: Settings,
     pub ttl: SystemTtl,
     /// Work that waits its turn, and names with wrong passwords: both outlive sealing.
@@ -144,6 +147,7 @@ impl Core {
             audit,
             started: clock(),
             clock,
+            ids: Ahead::of(Arc::clone(&random)),
             random,
             settings,
             ttl,

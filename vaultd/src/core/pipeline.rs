@@ -127,7 +127,9 @@ async fn attempts(
         if !opened {
             opened = true;
             recorder.open(&decision).await?;
-            if let Ok((_, target, operation)) = &decision {
+            if let Ok((_, target, operation)) = &decision
+                && dispatch::is_needed(target.call)
+            {
                 let ctx = context(vault, target, request, *operation, caller);
                 prepared = Box::pin(dispatch::prepare(core, vault, target.call, &ctx)).await?;
             }

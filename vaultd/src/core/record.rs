@@ -13,8 +13,8 @@ use super::request::{Request, Verb};
 use super::token::Token;
 use super::unsealed::Unsealed;
 use crate::audit::{
-    Asked, AskedText, AuthEntry, Data, Hashed, Hmac, HmacMap, Public, RequestEntry, RequestPart,
-    ResponseEntry, ResponsePart, Ticket, WrapEntry, encode_request,
+    Asked, AskedText, AuthEntry, Data, Hashed, Hmac, HmacMap, Line, Public, RequestEntry,
+    RequestPart, ResponseEntry, ResponsePart, Ticket, WrapEntry, encode_request,
 };
 use crate::barrier::Journal;
 use crate::policy::Capability;
@@ -31,7 +31,7 @@ pub struct Recorder<'a> {
     accessor: Option<&'a Hashed>,
     /// With the operation as it was decided, the same in both records.
     asked: OnceLock<AskedText>,
-    opened: OnceLock<(Vec<u8>, Ticket)>,
+    opened: OnceLock<(Line, Ticket)>,
 }
 
 impl<'a> Recorder<'a> {
@@ -97,7 +97,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn request_line(&self, operation: &str, error: Option<&str>) -> Vec<u8> {
+    fn request_line(&self, operation: &str, error: Option<&str>) -> Line {
         let entry = RequestEntry {
             time: Public(self.request.now),
             asked: self.asked(operation),
@@ -125,7 +125,7 @@ impl<'a> Recorder<'a> {
     pub fn journal(&self) -> Option<Journal> {
         let (line, ticket) = self.opened.get()?;
         Some(Journal {
-            line: line.clone(),
+            line: line.to_vec(),
             ticket: ticket.number(),
         })
     }
@@ -138,7 +138,10 @@ impl<'a> Recorder<'a> {
             Ok(reply) => match &reply.data {
                 ReplyData::None => None,
                 ReplyData::Map(map) => Some(Data::Map(map)),
-                ReplyData::Raw(text) => Some(Data::Raw(text)),
+                ReplyData::Raw(text) => Some(match &reply.recorded {
+                    Some(kept) => Data::Kept(text, kept),
+                    None => Data::Raw(text),
+                }),
             },
             Err(Fault::Described { data, .. }) => Some(Data::Map(data)),
             Err(_) => None,

@@ -1,6 +1,7 @@
 //! What an engine or method answers, before it is put into the envelope.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::HeaderName;
 use jiff::Timestamp;
@@ -12,6 +13,8 @@ use super::fault::Fault;
 use super::lease::Ending;
 use super::login::Login;
 use super::quota::Reservation;
+
+pub use crate::audit::Kept;
 
 /// The `data` of an answer.
 #[derive(Default, Clone)]
@@ -88,6 +91,8 @@ pub struct Reply {
     /// Overrides the status that follows from the content.
     pub status: Option<u16>,
     pub data: Data,
+    /// How `data` is recorded, if it is a text that is given as it is time and again.
+    pub recorded: Option<Arc<Kept>>,
     pub warnings: Vec<String>,
     pub lease: LeaseInfo,
     /// Core makes a lease of it.

@@ -13,7 +13,6 @@
 //! Batch tokens are sealed blobs that carry all of this themselves.
 
 mod batch;
-mod beside;
 mod family;
 
 use std::collections::BTreeMap;
@@ -26,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use vault_crypto::{Prf, Random, RecordKey, new_token};
 use zeroize::Zeroizing;
 
+use super::beside::Beside;
 use super::fault::Fault;
 use super::login::within;
 use super::mount::reserved;
@@ -34,9 +34,15 @@ use crate::barrier::{Barrier, Tx};
 use crate::policy::PolicyName;
 
 use batch::BatchTokens;
-use beside::{Audited, Beside};
 
 pub use family::{children, finished, orphan, unfinished};
+
+/// How the audit log shows a token.
+#[derive(Debug)]
+pub struct Audited {
+    pub token: Hashed,
+    pub accessor: Hashed,
+}
 
 /// What is known of a token. Durations in seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -122,7 +128,7 @@ impl Token {
 
     /// Names of the policies, made once for each cached token.
     pub fn policy_names(&self) -> &[String] {
-        self.names.0.get_or_init(|| {
+        self.names.get_or_init(|| {
             self.policies
                 .iter()
                 .map(|name| name.as_str().to_owned())
@@ -132,7 +138,7 @@ impl Token {
 
     /// How the audit log shows it; `secret` is what this token was found by.
     pub fn audited(&self, prf: &Prf, secret: &str) -> &Audited {
-        self.audited.0.get_or_init(|| Audited {
+        self.audited.get_or_init(|| Audited {
             token: Hashed::new(prf, secret.as_bytes()),
             accessor: Hashed::new(prf, self.accessor.as_bytes()),
         })

@@ -1,21 +1,20 @@
 //! Accepts connections, bounds them, and hands each request to the core.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use http_body_util as body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,11 +22,13 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::alarm::Alarm;
 use super::cors::{self, Verdict};
 use super::proof;
 use super::receive::receive;
 use super::respond::{respond, respond_at_once, tell_standing};
 use super::stream::{self, Sent};
+use super::workers::Workers;
 use crate::core::Core;
 use crate::core::fault::Fault;
 use crate::core::request::{ClientChain, Peer, Verb};
@@ -64,7 +65,7 @@ impl Listener {
     }
 
     /// Serves until told to stop, then waits a moment for open connections.
-    pub async fn serve(self, core: Arc<Core>, mut shutdown: Shutdown) {
+    pub async fn serve(self, core: Arc<Core>, workers: Arc<Workers>, mut shutdown: Shutdown) {
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -90,10 +91,13 @@ impl Listener {
             };
             let tls = self.tls.as_ref().map(|tls| tls.load_full());
             let shutdown = shutdown.clone();
-            tokio::spawn(async move {
+            let served = workers.spawn(stream, |stream| async move {
                 connection(stream, peer, tls, core, shutdown).await;
                 drop(permit);
             });
+            if let Err(error) = served {
+                tracing::warn!(%error, "a connection was lost");
+            }
         }
         // The listening socket closes now, so that the port is free at once.
         drop(self.tcp);
@@ -147,27 +151,38 @@ where
 {
     let mut sealed = core.sealed();
     let heard = Notify::new();
+    let alarm = Alarm::default();
     // The core has the tables; a router in between would only cost time.
     let service = service_fn(|request| {
         heard.notify_one();
-        let (core, peer) = (Arc::clone(&core), peer.clone());
-        async move { Ok::<_, Infallible>(answer(core, peer, request).await) }
+        let (core, peer, alarm) = (Arc::clone(&core), peer.clone(), alarm.clone());
+        async move { Ok::<_, Infallible>(answer(core, peer, alarm, request).await) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(alarm.clone())
         .header_read_timeout(HEADERS_MAX)
         .max_buf_size(64 << 10)
+        // Who has said all still wants the answer; looking for more meanwhile takes time and a buffer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let ending = async {
+        tokio::select! {
+            () = stopped(&mut shutdown) => {}
+            // The buffers of an idle connection hold its last request. One without any is left open:
+            // its first request may be on the way, and would find no answer.
+            () = async {
+                let _ = sealed.changed().await;
+                heard.notified().await;
+            } => {}
+        }
+    };
+    // Asked only when it has something to say, not each time the connection has.
+    let mut ending = FuturesUnordered::from_iter([ending]);
     tokio::select! {
+        biased;
         _ = connection.as_mut() => return,
-        () = stopped(&mut shutdown) => {}
-        // The buffers of an idle connection hold its last request. One without any is left open: its
-        // first request may be on the way, and would find no answer.
-        () = async {
-            let _ = sealed.changed().await;
-            heard.notified().await;
-        } => {}
+        _ = ending.next() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
@@ -177,11 +192,16 @@ pub(super) async fn stopped(shutdown: &mut Shutdown) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
-async fn answer(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> Sent {
+async fn answer(
+    core: Arc<Core>,
+    peer: Peer,
+    alarm: Alarm,
+    request: http::Request<Incoming>,
+) -> Sent {
     match cors::judge(&core, request.method(), request.headers()) {
-        Verdict::Silent => api(core, peer, request).await,
+        Verdict::Silent => api(core, peer, &alarm, request).await,
         Verdict::Allowed(headers) => {
-            let mut answer = api(core, peer, request).await;
+            let mut answer = api(core, peer, &alarm, request).await;
             answer.headers_mut().extend(headers);
             answer
         }
@@ -189,10 +209,10 @@ async fn answer(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -
     }
 }
 
-async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> Sent {
-    let id = vault_crypto::uuid_v4(&*core.random);
+async fn api(core: Arc<Core>, peer: Peer, alarm: &Alarm, request: http::Request<Incoming>) -> Sent {
+    let id = vault_crypto::uuid_v4(&core.ids);
     let receiving = pin!(receive(request, id.clone(), peer, (core.clock)()));
-    let received = match in_time(receiving).await {
+    let received = match alarm.within(REQUEST_MAX, receiving).await {
         Some(Ok(received)) => received,
         Some(Err(refused)) => return respond_at_once(refused, &id).map(body::Either::Left),
         None => {
@@ -207,7 +227,7 @@ async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> S
     let head = request.head;
     let (outcome, standing) = if matches!(request.verb, Verb::Read | Verb::List) {
         let served = pin!(AssertUnwindSafe(core.handle(&request)).catch_unwind());
-        let served = in_time(served).await.map(Result::ok);
+        let served = alarm.within(REQUEST_MAX, served).await.map(Result::ok);
         (served, request.standing.get().copied())
     } else {
         // What has an effect runs on a task of its own and is finished even if the client hangs up: an
@@ -216,7 +236,7 @@ async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> S
             let outcome = core.handle(&request).await;
             (outcome, request.standing.into_inner())
         });
-        match in_time(served).await {
+        match alarm.within(REQUEST_MAX, served).await {
             Some(Ok((outcome, standing))) => (Some(Some(outcome)), standing),
             Some(Err(_)) => (Some(None), None),
             None => (None, None),
@@ -232,12 +252,4 @@ async fn api(core: Arc<Core>, peer: Peer, request: http::Request<Incoming>) -> S
         tell_standing(&mut answer, standing);
     }
     answer.map(body::Either::Left)
-}
-
-/// `None` if it takes longer than a request may. No timer for what is ready at once.
-async fn in_time<F: Future + Unpin>(mut work: F) -> Option<F::Output> {
-    match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => tokio::time::timeout(REQUEST_MAX, work).await.ok(),
-    }
 }

@@ -33,6 +33,31 @@ pub enum Prepared {
     Ldap(ldap::Prepared),
 }
 
+/// False for most: they have nothing to do before their transaction.
+pub fn is_needed(call: Call) -> bool {
+    matches!(
+        call,
+        Call::System(_)
+            | Call::SshCa(_)
+            | Call::SshKeys(_)
+            | Call::Pki(_)
+            | Call::Acme(_)
+            | Call::Userpass(_)
+            | Call::Jwt(_)
+            | Call::Kubernetes(_)
+            | Call::Github(_)
+            | Call::Gcp(_)
+            | Call::Cert(_)
+            | Call::Ldap(_)
+            | Call::Approle(approle::Call::Login)
+            | Call::Token(
+                token_method::Call::Renew
+                    | token_method::Call::RenewSelf
+                    | token_method::Call::RenewAccessor
+            )
+    )
+}
+
 /// Slow work, once the request is permitted and recorded, and before its transaction: that may run
 /// several times, this is done once. It may read, in a transaction of its own that is never
 /// committed; what it read may have changed when the request's transaction runs, which has to check.
@@ -58,28 +83,6 @@ pub async fn prepare(
     if let Call::SshCa(call) = call {
         let prepared = Box::pin(sshca::prepare(call, ctx, &outside)).await?;
         return Ok(Prepared::SshCa(prepared));
-    }
-    let outside_work = matches!(
-        call,
-        Call::SshKeys(_)
-            | Call::Pki(_)
-            | Call::Acme(_)
-            | Call::Userpass(_)
-            | Call::Jwt(_)
-            | Call::Kubernetes(_)
-            | Call::Github(_)
-            | Call::Gcp(_)
-            | Call::Cert(_)
-            | Call::Ldap(_)
-            | Call::Approle(approle::Call::Login)
-            | Call::Token(
-                token_method::Call::Renew
-                    | token_method::Call::RenewSelf
-                    | token_method::Call::RenewAccessor
-            )
-    );
-    if !outside_work {
-        return Ok(Prepared::Nothing);
     }
     for _ in 0..ATTEMPTS {
         let mut tx = vault.barrier.begin();

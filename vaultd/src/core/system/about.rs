@@ -92,14 +92,14 @@ pub fn host(ctx: &Ctx<'_>) -> Reply {
 pub fn in_flight(core: &Core) -> Reply {
     let running = core.meter.in_flight().into_iter();
     let shown: Map<String, Value> = running
-        .map(|(id, running)| {
+        .map(|running| {
             let entry = json!({
                 "start_time": running.started.to_string(),
                 "client_remote_address": running.remote.to_string(),
                 "request_path": format!("/v1/{}", running.path),
                 "request_method": running.verb.method(),
             });
-            (id, entry)
+            (running.id, entry)
         })
         .collect();
     Reply::map(shown).bare()

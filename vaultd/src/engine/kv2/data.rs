@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::encrypted;
 use super::merge::{is_object, merge, structure};
-use super::model::{Limits, Metadata, metadata_row, version_row};
+use super::model::{Limits, Metadata, Newest, metadata_row, version_row};
 use super::purge;
 use crate::barrier::View;
 use crate::core::body::Body;
@@ -22,6 +22,7 @@ pub(super) async fn read(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fa
     let metadata = found(ctx, view).await?;
     let number = wanted(ctx, &metadata)?;
     match values(ctx, view, &metadata, number).await? {
+        Some(values) if number == metadata.current => newest(&metadata, &values),
         Some(values) => answer(&metadata, number, "data", &values),
         None => gone(&metadata, number, "data"),
     }
@@ -164,12 +165,35 @@ fn answer(metadata: &Metadata, number: u64, name: &str, values: &str) -> Result<
         return Err(Fault::Missing);
     };
     let shown = to_json(&metadata.show_version(number, version))?;
-    // Values are not parsed again: they were checked when they came in.
-    let text = format!(r#"{{"{name}":{values},"metadata":{shown}}}"#);
     Ok(Reply {
-        data: Data::Raw(text),
+        data: Data::Raw(joined(name, values, &shown)),
         ..Reply::default()
     })
+}
+
+/// The newest version with its values is what nearly everybody asks for: but for the values, what is
+/// said of it is kept.
+fn newest(metadata: &Metadata, values: &str) -> Result<Reply, Fault> {
+    let newest = match metadata.newest.get() {
+        Some(newest) => newest,
+        None => {
+            let number = metadata.current;
+            let version = metadata.version(number).ok_or(Fault::Missing)?;
+            let shown = to_json(&metadata.show_version(number, version))?;
+            metadata.newest.get_or_init(|| Newest::new(shown))
+        }
+    };
+    Ok(Reply {
+        data: Data::Raw(joined("data", values, &newest.shown)),
+        recorded: Some(Arc::clone(&newest.recorded)),
+        ..Reply::default()
+    })
+}
+
+/// Values are not parsed again: they were checked when they came in.
+fn joined(name: &str, values: &str, metadata: &str) -> String {
+    let parts = ["{\"", name, "\":", values, ",\"metadata\":", metadata, "}"];
+    parts.concat()
 }
 
 /// 404 with the metadata, which clients take for a result.

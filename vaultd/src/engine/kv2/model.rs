@@ -10,9 +10,11 @@ use vault_crypto::{Random, random_base62};
 use vault_proto::kv2 as wire;
 
 use crate::barrier::View;
+use crate::core::beside::Beside;
 use crate::core::body::Body;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;
+use crate::core::reply::Kept;
 
 /// Versions kept when neither the secret nor the engine says otherwise.
 const DEFAULT_VERSIONS: u32 = 10;
@@ -178,16 +180,36 @@ pub(super) struct Metadata {
     /// When the next version deletes itself, which subscribers are to hear of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) due: Option<Timestamp>,
+    #[serde(skip)]
+    pub(super) newest: Beside<Newest>,
+}
+
+/// What follows from the metadata, and is asked for all the time.
+#[derive(Debug)]
+pub(super) struct Newest {
+    /// The metadata of the newest version, as JSON.
+    pub(super) shown: String,
+    /// How an answer with them and the version's values is recorded.
+    pub(super) recorded: Arc<Kept>,
+}
+
+impl Newest {
+    pub(super) fn new(shown: String) -> Newest {
+        Newest {
+            shown,
+            recorded: Arc::default(),
+        }
+    }
 }
 
 /// The row of a secret's metadata.
 pub(super) fn metadata_row(path: &str) -> String {
-    format!("metadata/{path}")
+    ["metadata/", path].concat()
 }
 
 /// The row of a version's values, by the id of its secret.
 pub(super) fn version_row(id: &str, number: u64) -> String {
-    format!("version/{id}/{number}")
+    ["version/", id, "/", &number.to_string()].concat()
 }
 
 impl Metadata {
@@ -207,6 +229,7 @@ impl Metadata {
             limits: Limits::default(),
             custom: BTreeMap::new(),
             due: None,
+            newest: Beside::default(),
         })
     }
 

@@ -1,19 +1,19 @@
-//! What is made from a token once and kept beside it.
+//! What is made from a value once and kept beside it.
 
+use std::ops::Deref;
 use std::sync::OnceLock;
-
-use crate::audit::Hashed;
-
-/// How the audit log shows a token.
-#[derive(Debug)]
-pub struct Audited {
-    pub token: Hashed,
-    pub accessor: Hashed,
-}
 
 /// Made from a value and kept beside it. A copy may be changed, so it begins without.
 #[derive(Debug)]
-pub(in crate::core) struct Beside<T>(pub(super) OnceLock<T>);
+pub struct Beside<T>(OnceLock<T>);
+
+impl<T> Deref for Beside<T> {
+    type Target = OnceLock<T>;
+
+    fn deref(&self) -> &OnceLock<T> {
+        &self.0
+    }
+}
 
 impl<T> Default for Beside<T> {
     fn default() -> Beside<T> {
