@@ -1,5 +1,7 @@
 //! Transit: who may create a key by using it, and that keys outlive the process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 use vault_tests::Vault;
 
@@ -149,4 +151,39 @@ fn a_backup_of_a_key_that_forbids_it_has_the_status_that_clients_expect() {
         refused.errors(),
         "plaintext backup is disallowed on the policy"
     );
+}
+
+#[test]
+fn a_long_batch_holds_up_nobody() {
+    let vault = mounted(quick());
+    let kind = json!({"type": "rsa-4096"});
+    vault.root("POST", "transit/keys/k", kind).expect(200);
+    let items = vec![json!({ "input": MESSAGE }); 600];
+    // So many connections that some share their thread with the batch.
+    let others = 2 * std::thread::available_parallelism().unwrap().get();
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let body = json!({ "batch_input": items });
+            vault.root("POST", "transit/sign/k", body).expect(200);
+            ended.store(true, Ordering::Release);
+        });
+        let running = || {
+            vault
+                .root("GET", "sys/in-flight-req", Value::Null)
+                .expect(200)
+        };
+        while !running().text.contains("transit/sign") {
+            assert!(
+                !ended.load(Ordering::Acquire),
+                "it was too short to look at"
+            );
+        }
+        for _ in 0..5 {
+            together(others, |_| {
+                vault.root("GET", "sys/mounts", Value::Null).expect(200)
+            });
+        }
+        assert!(!ended.load(Ordering::Acquire), "they waited for the batch");
+    });
 }

@@ -1,5 +1,8 @@
 //! What clients do with HTTP itself: connections that are kept, bodies in pieces, headers of every kind.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
 use serde_json::{Value, json};
 use vault_tests::{Answer, Request, Vault};
 
@@ -36,6 +39,26 @@ fn a_connection_serves_one_request_after_another() {
         ),
     );
     assert_eq!(statuses, ["204", "404", "200", "204", "200"]);
+}
+
+#[test]
+fn who_has_said_all_still_gets_the_answer() {
+    let vault = mounted();
+    let requests = [("PUT", "{\"k\":\"v\"}", "204"), ("GET", "", "200")];
+    // Whether the server notices in the middle of the request is a matter of luck.
+    for (method, body, status) in requests.repeat(15) {
+        let mut stream = TcpStream::connect(&vault.endpoint.address).unwrap();
+        let request = format!(
+            "{method} /v1/kv/a HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            vault.root,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer.get(9..12), Some(status), "{method}: {answer}");
+    }
 }
 
 #[test]
