@@ -28,7 +28,7 @@ use super::{
 };
 use files::DataDir;
 use reader::Readers;
-use writer::Writer;
+use writer::{LogLimit, Writer};
 
 pub(super) use reader::Pages;
 
@@ -71,6 +71,10 @@ impl Sqlite {
     /// # Errors
     /// `Locked` if another process has it, `Corrupt` if the file is damaged, missing or no store.
     pub fn open(dir: &Path) -> Result<Sqlite, StoreError> {
+        Sqlite::open_with(dir, LogLimit::default())
+    }
+
+    fn open_with(dir: &Path, limit: LogLimit) -> Result<Sqlite, StoreError> {
         let dir = DataDir::open(dir)?;
         let conn = connection::open_writer(&dir)?;
         let rev = connection::revision(&conn)?;
@@ -83,7 +87,7 @@ impl Sqlite {
         });
         let readers = Readers::open(&shared)?;
         let (alive, writer_gone) = mpsc::channel();
-        let (writer, writer_thread) = Writer::start(conn, &shared, alive)?;
+        let (writer, writer_thread) = Writer::start(conn, &shared, limit, alive)?;
         let checkpoint_thread = checkpoint::start(&shared, writer_gone)?;
         Ok(Sqlite {
             shared,

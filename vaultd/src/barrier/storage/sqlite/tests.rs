@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::super::{Cond, Finish, LockId, Op, Outcome, Storage, StoreError, Txn};
 use super::Sqlite;
+use super::writer::LogLimit;
 
 fn nothing_more() -> Finish {
     Box::new(|_| Vec::new())
@@ -259,5 +260,65 @@ async fn a_dropped_commit_still_happens_and_is_finished_before_close() {
             .await
             .unwrap()
             .is_some()
+    );
+}
+
+const KIB: u64 = 1 << 10;
+
+/// Writes many rows, faster than checkpoints come by themselves; the longest that the log has been.
+async fn fill(store: &Sqlite, dir: &Path, rows: u16) -> u64 {
+    let mut longest = 0;
+    for number in 0..rows {
+        let key = Bytes::copy_from_slice(&number.to_be_bytes());
+        let ops = vec![Op::Put(key, vec![7; 8 << 10].into())];
+        let txn = Txn { conds: vec![], ops };
+        store.commit(vec![txn], nothing_more()).await.unwrap();
+        longest = longest.max(log_size(dir));
+    }
+    longest
+}
+
+fn log_size(dir: &Path) -> u64 {
+    std::fs::metadata(dir.join("vaultd.db-wal")).unwrap().len()
+}
+
+#[tokio::test]
+async fn the_log_ends_under_steady_load_and_nothing_is_lost() {
+    let dir = TempDir::new().unwrap();
+    let limit = LogLimit {
+        max: 256 * KIB,
+        step: 64 * KIB,
+    };
+    let store = Sqlite::open_with(dir.path(), limit).unwrap();
+    let longest = fill(&store, dir.path(), 300).await;
+    // Of some 4 MiB; the checkpointer may have been in the way for once.
+    assert!(longest < 1024 * KIB, "{longest}");
+    drop(store);
+    let store = Sqlite::open(dir.path()).unwrap();
+    for number in 0..300_u16 {
+        let item = store.get(&number.to_be_bytes()).await.unwrap().unwrap();
+        assert_eq!(&item.val[..], vec![7; 8 << 10]);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_lets_the_log_grow_and_stops_nobody() {
+    let dir = TempDir::new().unwrap();
+    let limit = LogLimit {
+        max: 256 * KIB,
+        step: 512 * KIB,
+    };
+    let store = Sqlite::open_with(dir.path(), limit).unwrap();
+    fill(&store, dir.path(), 1).await;
+    let snapshot = store.snapshot().await.unwrap();
+    let longest = fill(&store, dir.path(), 200).await;
+    assert!(longest > 1024 * KIB, "{longest}");
+    drop(snapshot);
+    // The next attempt is one step further.
+    fill(&store, dir.path(), 100).await;
+    assert!(
+        log_size(dir.path()) < 1024 * KIB,
+        "{}",
+        log_size(dir.path())
     );
 }

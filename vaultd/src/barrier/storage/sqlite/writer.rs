@@ -15,11 +15,25 @@ use super::super::{Finish, LockId, Outcome, Rev, StoreError, Txn};
 use super::Shared;
 use super::connection::{self, fault};
 
-/// Bytes of log after which the writer itself makes the checkpointer's work complete: under
-/// steady load a passive checkpoint never finds the moment to start the log over.
-const LOG_MAX: u64 = 256 << 20;
-/// After readers prevented that, how much further the log grows before the next attempt.
-const LOG_STEP: u64 = 64 << 20;
+/// How long the log gets, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct LogLimit {
+    /// After that the writer itself makes the checkpointer's work complete: under steady load a passive
+    /// checkpoint never finds the moment to start the log over.
+    pub(super) max: u64,
+    /// After readers prevented that, how much further the log grows before the next attempt.
+    pub(super) step: u64,
+}
+
+impl Default for LogLimit {
+    fn default() -> LogLimit {
+        LogLimit {
+            max: 256 << 20,
+            step: 64 << 20,
+        }
+    }
+}
+
 /// For that attempt only: commits wait meanwhile.
 const READERS_WAIT: Duration = Duration::from_millis(20);
 /// A foreign program on the file, at most that long.
@@ -51,6 +65,7 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         shared: &Arc<Shared>,
+        limit: LogLimit,
         alive: mpsc::Sender<Infallible>,
     ) -> Result<(Writer, JoinHandle<()>), StoreError> {
         let (jobs, queue) = mpsc::channel();
@@ -60,7 +75,8 @@ impl Writer {
             conn,
             shared: Arc::clone(shared),
             log: file.into(),
-            log_max: LOG_MAX,
+            limit,
+            log_max: limit.max,
         };
         let ending = Ending(Arc::clone(shared));
         let handle = std::thread::Builder::new()
@@ -132,6 +148,8 @@ struct Thread {
     conn: Connection,
     shared: Arc<Shared>,
     log: PathBuf,
+    limit: LogLimit,
+    /// Of the next attempt.
     log_max: u64,
 }
 
@@ -233,9 +251,9 @@ impl Thread {
                     .and(truncated)
             });
         match truncated {
-            Ok(true) => self.log_max = LOG_MAX,
+            Ok(true) => self.log_max = self.limit.max,
             Ok(false) | Err(StoreError::Locked | StoreError::Full) => {
-                self.log_max = size + LOG_STEP
+                self.log_max = size + self.limit.step
             }
             Err(error) => self.shared.end_if_final(&error),
         }
