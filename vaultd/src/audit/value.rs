@@ -67,6 +67,9 @@ pub enum Data<'a> {
 #[derive(Debug, Default)]
 pub struct Kept(OnceLock<Box<[u8]>>);
 
+/// More is made anew each time: what is kept is not counted by the cache that it hangs on.
+const KEPT_MAX: usize = 2 << 10;
+
 /// Hashing leaf by leaf multiplies the size of `[1,1,1,…]` by forty: larger data is hashed
 /// as a whole.
 const MAX_DATA: usize = 1 << 20;
@@ -191,8 +194,9 @@ impl<'p> Record<'p> {
         }
         let start = self.out.len();
         self.json(text);
-        if self.hmac.is_some() {
-            let _ = kept.0.set(self.out[start..].into());
+        let written = &self.out[start..];
+        if self.hmac.is_some() && written.len() <= KEPT_MAX {
+            let _ = kept.0.set(written.into());
         }
     }
 
@@ -412,6 +416,15 @@ mod tests {
         let mut sealed = Record::new(None);
         Data::Kept(text, &kept).write(&mut sealed);
         assert_eq!(&*sealed.finish(), br#"{"a":null,"b":[null]}"#);
+        let (long, kept) = (format!("[1{}]", ",1".repeat(100)), Kept::default());
+        assert_eq!(
+            encoded(&Data::Kept(&long, &kept)),
+            encoded(&Data::Raw(&long))
+        );
+        assert!(
+            kept.0.get().is_none(),
+            "a hundred hashes take too much room"
+        );
     }
 
     #[test]
