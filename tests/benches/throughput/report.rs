@@ -45,11 +45,15 @@ impl Series {
     }
 
     /// Pair by pair, so that whatever disturbs the machine for a while disturbs both sides.
-    pub fn ratio(&self, reference: &Series, name: &str, clients: usize, target: f64) -> String {
+    fn ratios(&self, reference: &Series) -> Vec<f64> {
         let pairs = self.0.iter().zip(&reference.0);
-        let mut ratios: Vec<f64> = pairs
+        pairs
             .map(|(ours, theirs)| ours.per_second / theirs.per_second)
-            .collect();
+            .collect()
+    }
+
+    pub fn ratio(&self, reference: &Series, name: &str, clients: usize, target: f64) -> String {
+        let mut ratios = self.ratios(reference);
         ratios.sort_by(f64::total_cmp);
         let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
         let goal = if clients == 64 {
@@ -65,7 +69,7 @@ impl Series {
 
     /// How many times the other's rate this is.
     pub fn times(&self, other: &Series, what: &str, clients: usize) -> String {
-        let times = self.per_second() / other.per_second();
+        let times = median(self.ratios(other));
         format!("TIMES VAULT  {clients} clients, {what}: {times:.1}\n")
     }
 }

@@ -79,7 +79,7 @@ pub async fn serve(core: Arc<Core>, request: Request, last: Option<String>) -> S
         if let Some(text) = ready {
             return Some((frame(text), (Some(follow), None)));
         }
-        let id = vault_crypto::uuid_v4(&*follow.core.random);
+        let id = vault_crypto::uuid_v4(&follow.core.ids);
         match follow.poll(id, WAIT).await {
             Ok(text) => Some((frame(text), (Some(follow), None))),
             Err(fault) => Some((frame(last_words(&fault)), (None, None))),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -161,10 +160,7 @@ fn damaged(ctx: &Ctx<'_>) -> Fault {
 }
 
 fn answer(metadata: &Metadata, number: u64, name: &str, values: &str) -> Result<Reply, Fault> {
-    let Some(version) = metadata.version(number) else {
-        return Err(Fault::Missing);
-    };
-    let shown = to_json(&metadata.show_version(number, version))?;
+    let shown = shown(metadata, number)?;
     Ok(Reply {
         data: Data::Raw(joined(name, values, &shown)),
         ..Reply::default()
@@ -177,9 +173,7 @@ fn newest(metadata: &Metadata, values: &str) -> Result<Reply, Fault> {
     let newest = match metadata.newest.get() {
         Some(newest) => newest,
         None => {
-            let number = metadata.current;
-            let version = metadata.version(number).ok_or(Fault::Missing)?;
-            let shown = to_json(&metadata.show_version(number, version))?;
+            let shown = shown(metadata, metadata.current)?;
             metadata.newest.get_or_init(|| Newest::new(shown))
         }
     };
@@ -188,6 +182,12 @@ fn newest(metadata: &Metadata, values: &str) -> Result<Reply, Fault> {
         recorded: Some(Arc::clone(&newest.recorded)),
         ..Reply::default()
     })
+}
+
+fn shown(metadata: &Metadata, number: u64) -> Result<String, Fault> {
+    let version = metadata.version(number).ok_or(Fault::Missing)?;
+    serde_json::to_string(&metadata.show_version(number, version))
+        .map_err(|_| Fault::Internal("serialise reply"))
 }
 
 /// Values are not parsed again: they were checked when they came in.
@@ -199,10 +199,6 @@ fn joined(name: &str, values: &str, metadata: &str) -> String {
 /// 404 with the metadata, which clients take for a result.
 fn gone(metadata: &Metadata, number: u64, name: &str) -> Result<Reply, Fault> {
     answer(metadata, number, name, "null").map(|reply| reply.status(404))
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|_| Fault::Internal("serialise reply"))
 }
 
 fn given(body: &Body) -> Result<&RawValue, Fault> {

@@ -278,6 +278,11 @@ async fn fill(store: &Sqlite, dir: &Path, rows: u16) -> u64 {
     longest
 }
 
+fn with_short_log(dir: &Path, step: u64) -> Sqlite {
+    let max = 256 * KIB;
+    Sqlite::open_with(dir, LogLimit { max, step }).unwrap()
+}
+
 fn log_size(dir: &Path) -> u64 {
     std::fs::metadata(dir.join("vaultd.db-wal")).unwrap().len()
 }
@@ -285,11 +290,7 @@ fn log_size(dir: &Path) -> u64 {
 #[tokio::test]
 async fn the_log_ends_under_steady_load_and_nothing_is_lost() {
     let dir = TempDir::new().unwrap();
-    let limit = LogLimit {
-        max: 256 * KIB,
-        step: 64 * KIB,
-    };
-    let store = Sqlite::open_with(dir.path(), limit).unwrap();
+    let store = with_short_log(dir.path(), 64 * KIB);
     let longest = fill(&store, dir.path(), 300).await;
     // Of some 4 MiB; the checkpointer may have been in the way for once.
     assert!(longest < 1024 * KIB, "{longest}");
@@ -304,11 +305,7 @@ async fn the_log_ends_under_steady_load_and_nothing_is_lost() {
 #[tokio::test]
 async fn a_reader_lets_the_log_grow_and_stops_nobody() {
     let dir = TempDir::new().unwrap();
-    let limit = LogLimit {
-        max: 256 * KIB,
-        step: 512 * KIB,
-    };
-    let store = Sqlite::open_with(dir.path(), limit).unwrap();
+    let store = with_short_log(dir.path(), 512 * KIB);
     fill(&store, dir.path(), 1).await;
     let snapshot = store.snapshot().await.unwrap();
     let longest = fill(&store, dir.path(), 200).await;
