@@ -1,8 +1,9 @@
 //! The reference for writes: as many writers hand the same rows to one group-committing SQLite thread.
 //!
 //! The rows are those that vaultd commits, counted in its database: some for each write, and some
-//! once for each batch, however many writes are in it. Deletions (old versions, old journal rows)
-//! are not repeated, which favours the reference.
+//! once for each batch, however many writes are in it. A version takes over the row of one that falls
+//! off, so both rows of an update replace rows that are there. Deletions (old journal rows) are not
+//! repeated, which favours the reference.
 
 use std::fmt;
 use std::path::Path;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::load::{Dice, Round};
-use super::vault::{CREATE_EVERY, SECRETS, Vault};
+use super::vault::{CREATE_EVERY, SECRETS, VERSIONS, Vault};
 
 const KEY: usize = 29;
 const BATCH_MAX: usize = 128;
@@ -77,13 +78,17 @@ impl Shape {
             Ok(sizes)
         };
         const ROWS: &str = "x'56', x'4C', x'45'";
-        // The metadata of a secret grows with its versions; the run is long enough for all ten.
-        for _ in 0..12 {
+        // The metadata of a secret grows with its versions; the run is long enough for all of them.
+        for _ in 0..VERSIONS + 2 {
             vault.write_once(false).await?;
         }
         let rev = newest()?;
         vault.write_once(false).await?;
         let update = since(rev, ROWS)?;
+        anyhow::ensure!(
+            update.len() == 2,
+            "an update writes {update:?}: not a version and metadata"
+        );
         let sums = since(rev, "x'50'")?;
         let journal = since(rev, "x'4A'")?;
         let rev = newest()?;
@@ -112,7 +117,8 @@ struct Write {
 /// One round on a database of its own.
 pub async fn run(dir: &Path, shape: &Shape, clients: usize, time: Duration) -> Result<Round> {
     let dir = tempfile::tempdir_in(dir)?;
-    let db = open(&dir.path().join("raw.db"))?;
+    let mut db = open(&dir.path().join("raw.db"))?;
+    fill(&mut db, shape)?;
     let (queue, writes) = mpsc::channel(1024);
     let start = Instant::now();
     let of_thread = shape.clone();
@@ -148,6 +154,17 @@ fn open(file: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// The rows that updates replace.
+fn fill(db: &mut Connection, shape: &Shape) -> Result<()> {
+    let fill = db.transaction()?;
+    for number in 0..SECRETS * (1 + VERSIONS) {
+        let size = shape.update[usize::from(number < SECRETS)];
+        let row = (&key(b'V', number)[..], 0, vec![0xa5; size]);
+        fill.execute("INSERT INTO kv(k, rev, v) VALUES (?1, ?2, ?3)", row)?;
+    }
+    Ok(fill.commit()?)
+}
+
 async fn writer(
     shape: Shape,
     mut dice: Dice,
@@ -157,18 +174,18 @@ async fn writer(
     let mut latencies = Vec::with_capacity(1 << 12);
     let mut now = Instant::now();
     while now < until {
-        let sizes = if dice.roll(CREATE_EVERY) == 0 {
-            &shape.create
+        let rows = if dice.roll(CREATE_EVERY) == 0 {
+            let new = |size: &usize| (key(b'V', dice.roll(usize::MAX)), *size);
+            shape.create.iter().map(new).collect()
         } else {
-            &shape.update
+            let version = SECRETS + dice.roll(SECRETS * VERSIONS);
+            let metadata = dice.roll(SECRETS);
+            let replaced = [key(b'V', version), key(b'V', metadata)];
+            replaced
+                .into_iter()
+                .zip(shape.update.iter().copied())
+                .collect()
         };
-        // One row is one of a thousand that are there; the others are new.
-        let keys = sizes.iter().enumerate().map(|(at, _)| match at {
-            0 => key(b'V', dice.roll(SECRETS)),
-            _ => key(b'V', dice.roll(usize::MAX)),
-        });
-        let keys: Vec<_> = keys.collect();
-        let rows = keys.into_iter().zip(sizes.iter().rev().copied()).collect();
         let (done, committed) = oneshot::channel();
         queue.send(Write { rows, done }).await?;
         committed.await?;

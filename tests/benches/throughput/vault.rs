@@ -17,6 +17,8 @@ use tempfile::TempDir;
 use super::load::{Connection, Dice, Target};
 
 pub const SECRETS: usize = 1000;
+/// Versions of a secret that are kept, unless it says otherwise.
+pub const VERSIONS: usize = 10;
 /// Of the JSON object that is a secret's data.
 pub const SECRET_BYTES: usize = 300;
 /// One write in this many makes a new secret, the others add a version to one of [`SECRETS`].

@@ -112,7 +112,7 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Pending>) {
             }
             newest
                 .into_iter()
-                .for_each(|rev| shared.directories.refreshed(rev));
+                .for_each(|rev| shared.directories.refreshed_to(rev));
             // Last: who is answered finds all of it in memory.
             for (done, answer) in answers {
                 let _ = done.send(answer);
@@ -167,6 +167,9 @@ fn finish(shared: &Shared, parts: &[(Vec<Delta>, Option<Journal>)], done: &[bool
         .journal
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
+    // First, so that the new rows get the pages of these.
+    let superfluous = log.take_trimmed();
+    ops.extend(superfluous.map(|number| Op::Del(journal_key(number))));
     // A line may go on in the next row: they are read, and dropped, together.
     for part in lines.chunks(VALUE_MAX) {
         let number = log.add(ticket);
@@ -179,10 +182,6 @@ fn finish(shared: &Shared, parts: &[(Vec<Delta>, Option<Journal>)], done: &[bool
         let record = envelope::seal(&keyring, &*shared.random, &place, part);
         ops.push(Op::Put(key.clone(), record.into()));
     }
-    ops.extend(
-        log.take_trimmed()
-            .map(|number| Op::Del(journal_key(number))),
-    );
     ops
 }
 

@@ -87,7 +87,7 @@ impl Directories {
     /// What is asked for of a directory that is kept, and a revision up to which it is complete.
     pub fn list(&self, prefix: &[u8], window: &Window) -> Option<(Vec<String>, Rev)> {
         // Before the names: a change in between is then a conflict, not a name that was overlooked.
-        let refreshed = self.refreshed.load(Ordering::Acquire);
+        let refreshed = self.refreshed();
         let (names, as_of) = match self.known().directories.get(prefix)? {
             Directory::Open(open) => (Arc::clone(&open.names), open.as_of),
             Directory::Filling { .. } | Directory::TooLong => return None,
@@ -152,8 +152,13 @@ impl Directories {
     }
 
     /// All changes of the commits up to this revision were told.
-    pub fn refreshed(&self, rev: Rev) {
+    pub fn refreshed_to(&self, rev: Rev) {
         self.refreshed.store(rev, Ordering::Release);
+    }
+
+    /// Commits up to this revision are in what is kept.
+    pub fn refreshed(&self) -> Rev {
+        self.refreshed.load(Ordering::Acquire)
     }
 
     /// Forgets one, or all: they are read again, and so are examined again.

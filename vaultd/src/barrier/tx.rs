@@ -49,6 +49,8 @@ struct Write {
 pub struct Tx {
     barrier: Arc<Barrier>,
     started: Rev,
+    /// Nothing was read that is older.
+    refreshed: Rev,
     /// All values as of one revision, for who only reads.
     frozen: Option<Exclusive<Snapshot>>,
     /// Revision of every row read; 0 for absent.
@@ -62,9 +64,11 @@ pub struct Tx {
 impl Tx {
     pub(super) fn new(barrier: Arc<Barrier>) -> Tx {
         let started = barrier.shared().storage.revision();
+        let refreshed = barrier.shared().directories.refreshed();
         Tx {
             barrier,
             started,
+            refreshed,
             frozen: None,
             reads: RowMap::default(),
             conds: Vec::new(),
@@ -122,6 +126,7 @@ impl Tx {
         &mut self,
         mount: u64,
         path: &str,
+        listed: bool,
     ) -> Result<Option<SecretVec>, BarrierError> {
         let shared = self.shared();
         let key = names::value_key(&shared.keyring.load(), mount, path);
@@ -129,7 +134,7 @@ impl Tx {
             Some(plain) => value_of(plain, path).map(Some),
             None => {
                 if !self.writes.contains_key(&key) {
-                    self.check_absent(mount, path).await?;
+                    self.check_absent(mount, path, listed).await?;
                 }
                 Ok(None)
             }
@@ -155,7 +160,7 @@ impl Tx {
             self.note_read(&key, row.rev)?;
             return shared.parsed(mount, &key, path, &row, parse).map(Some);
         }
-        let Some(plain) = self.get(mount, path).await? else {
+        let Some(plain) = self.get(mount, path, true).await? else {
             return Ok(None);
         };
         let parsed = parse(&plain).ok_or_else(|| BarrierError::Unreadable(path.to_owned()))?;
@@ -194,7 +199,7 @@ impl Tx {
             return Err(BarrierError::Limit("the value is larger than 1 MiB"));
         }
         let key = names::value_key(&self.shared().keyring.load(), mount, path);
-        self.note_read(&key, 0)?;
+        self.conds.push(Cond::Absent(key.clone()));
         let write = Write {
             mount,
             before: None,
@@ -226,7 +231,7 @@ impl Tx {
             None => self.generation(&key).await?.is_some(),
         };
         if !exists {
-            return self.check_absent(mount, path).await;
+            return self.check_absent(mount, path, listed).await;
         }
         self.delete_row(mount, key).await?;
         if listed {

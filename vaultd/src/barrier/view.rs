@@ -39,12 +39,10 @@ impl<'t> View<'t> {
         &mut self,
         path: &str,
     ) -> Result<Option<T>, BarrierError> {
-        let Some(bytes) = self.get_bytes(path).await? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|_| BarrierError::Unreadable(path.to_owned()))
+        match self.get_bytes(path).await? {
+            Some(bytes) => from_json(path, &bytes).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// [`get`](Self::get) for what is read far more often than written and is no secret: it stays
@@ -61,7 +59,18 @@ impl<'t> View<'t> {
         &mut self,
         path: &str,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, BarrierError> {
-        self.tx.get(self.mount, path).await
+        self.tx.get(self.mount, path, true).await
+    }
+
+    /// What [`put_unlisted`](Self::put_unlisted) stored.
+    pub async fn get_unlisted<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+    ) -> Result<Option<T>, BarrierError> {
+        match self.tx.get(self.mount, path, false).await? {
+            Some(bytes) => from_json(path, &bytes).map(Some),
+            None => Ok(None),
+        }
     }
 
     pub async fn exists(&mut self, path: &str) -> Result<bool, BarrierError> {
@@ -90,6 +99,15 @@ impl<'t> View<'t> {
     ) -> Result<(), BarrierError> {
         check(path)?;
         self.tx.put(self.mount, path, &to_json(value)?, false).await
+    }
+
+    pub async fn put_unlisted_bytes(
+        &mut self,
+        path: &str,
+        value: &[u8],
+    ) -> Result<(), BarrierError> {
+        check(path)?;
+        self.tx.put(self.mount, path, value, false).await
     }
 
     /// Stores what [`get_shared`](Self::get_shared) reads.
@@ -186,6 +204,10 @@ fn to_json<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, BarrierError> 
     serde_json::to_vec(value)
         .map(Zeroizing::new)
         .map_err(|_| BarrierError::Limit("the value cannot be stored"))
+}
+
+fn from_json<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, BarrierError> {
+    serde_json::from_slice(bytes).map_err(|_| BarrierError::Unreadable(path.to_owned()))
 }
 
 fn check(path: &str) -> Result<(), BarrierError> {

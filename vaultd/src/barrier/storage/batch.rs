@@ -89,14 +89,14 @@ impl<R: Rows> Running<'_, R> {
 
     fn holds(&self, cond: &Cond) -> Result<bool, StoreError> {
         match cond {
-            Cond::Rev(key, rev) => match self.changes.last_change(key) {
-                Some(change) if !self.touched.contains_key(key) => {
-                    Ok(change.put && change.rev == *rev)
-                }
-                _ => Ok(self.rows.rev_of(key)? == Some(*rev)),
+            Cond::Rev(key, rev) => Ok(self.rev_of(key)? == Some(*rev)),
+            Cond::Absent(key) => Ok(self.rev_of(key)?.is_none()),
+            Cond::Exists(key) => Ok(self.rev_of(key)?.is_some()),
+            Cond::Read { key, rev, since } => match self.lately(key) {
+                Some(known) => Ok(known.unwrap_or(0) == *rev),
+                None if self.changes.knows_since(*since) => Ok(true),
+                None => Ok(self.rows.rev_of(key)?.unwrap_or(0) == *rev),
             },
-            Cond::Absent(key) => Ok(self.rows.rev_of(key)?.is_none()),
-            Cond::Exists(key) => Ok(self.rows.rev_of(key)?.is_some()),
             Cond::NoneNewer { lo, hi, .. } if lo >= hi => Ok(true),
             Cond::NoneNewer { lo, hi, since: 0 } => self.rows.is_empty(lo, hi),
             Cond::NoneNewer { lo, hi, since } => {
@@ -107,6 +107,24 @@ impl<R: Rows> Running<'_, R> {
                 )
             }
             Cond::Fence(id, token) => Ok(*token != 0 && self.rows.token(id)? == *token),
+        }
+    }
+
+    fn rev_of(&self, key: &Bytes) -> Result<Option<Rev>, StoreError> {
+        match self.lately(key) {
+            Some(known) => Ok(known),
+            None => self.rows.rev_of(key),
+        }
+    }
+
+    /// The row's revision, if it changed in this batch or lately; `Some(None)` if it was deleted.
+    fn lately(&self, key: &Bytes) -> Option<Option<Rev>> {
+        match self.touched.get(key) {
+            Some(put) => Some(put.then_some(self.rev)),
+            None => {
+                let last = self.changes.last_change(key)?;
+                Some(last.put.then_some(last.rev))
+            }
         }
     }
 
@@ -124,5 +142,85 @@ impl<R: Rows> Running<'_, R> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used)]
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// One row at revision 1, and how often it was asked for.
+    #[derive(Default)]
+    struct One {
+        asked: Cell<usize>,
+    }
+
+    impl Rows for One {
+        fn rev_of(&self, key: &[u8]) -> Result<Option<Rev>, StoreError> {
+            self.asked.set(self.asked.get() + 1);
+            Ok((key == b"row").then_some(1))
+        }
+
+        fn is_empty(&self, _: &[u8], _: &[u8]) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+
+        fn token(&self, _: &LockId) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
+        fn put(&mut self, _: Bytes, _: Bytes, _: Rev) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn del(&mut self, _: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    /// Two changes are remembered.
+    fn changes(keys: &[&'static str]) -> std::sync::Arc<Changes> {
+        let changes = Changes::with_capacity(1, 2);
+        for (rev, key) in (2..).zip(keys) {
+            changes.publish(
+                rev,
+                BTreeMap::from([(Bytes::from_static(key.as_bytes()), true)]),
+            );
+        }
+        changes
+    }
+
+    #[test]
+    fn rows_are_asked_for_unless_all_changes_since_they_were_read_are_known() {
+        let holds = |changes: &Changes, rev, since| {
+            let mut rows = One::default();
+            let read = Cond::Read {
+                key: Bytes::from_static(b"row"),
+                rev,
+                since,
+            };
+            let txn = Txn {
+                conds: vec![read],
+                ops: Vec::new(),
+            };
+            let applied = apply(&mut rows, changes, vec![txn], Box::new(|_| Vec::new())).unwrap();
+            (applied.outcomes != [Outcome::Conflict], rows.asked.get())
+        };
+        let others = changes(&["a", "b", "c", "d"]);
+        assert_eq!(holds(&others, 1, 5), (true, 0));
+        assert_eq!(holds(&others, 1, 3), (true, 0));
+        // What came after 2 is no longer known.
+        assert_eq!(holds(&others, 1, 2), (true, 1));
+        assert_eq!(holds(&others, 0, 2), (false, 1));
+        // The row itself changed: what was read before is not what is there.
+        let itself = changes(&["a", "row"]);
+        assert_eq!(holds(&itself, 1, 1), (false, 0));
+        assert_eq!(holds(&itself, 3, 3), (true, 0));
+        // That it did is forgotten.
+        let forgotten = changes(&["row", "a", "b"]);
+        assert_eq!(holds(&forgotten, 0, 1), (false, 1));
     }
 }

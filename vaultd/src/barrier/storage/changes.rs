@@ -1,13 +1,13 @@
 //! What changed lately: answers `NoneNewer` and feeds the watchers. Bounded.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::super::rowhash::RowMap;
 use super::Rev;
 
 const KEYS_MAX: usize = 1 << 14;
@@ -35,10 +35,10 @@ pub(super) struct Last {
 }
 
 struct Recent {
-    /// One entry for each revision after `complete_since`, without gaps.
+    /// One entry for each revision after `complete_since`, without gaps. Keys are in order.
     batches: VecDeque<Arc<[Bytes]>>,
     complete_since: Rev,
-    newest: BTreeMap<Bytes, Last>,
+    newest: RowMap<Bytes, Last>,
     keys: usize,
     keys_max: usize,
 }
@@ -48,11 +48,11 @@ impl Changes {
         Changes::with_capacity(rev, KEYS_MAX)
     }
 
-    fn with_capacity(rev: Rev, keys_max: usize) -> Arc<Changes> {
+    pub(super) fn with_capacity(rev: Rev, keys_max: usize) -> Arc<Changes> {
         let recent = Recent {
             batches: VecDeque::new(),
             complete_since: rev,
-            newest: BTreeMap::new(),
+            newest: RowMap::default(),
             keys: 0,
             keys_max,
         };
@@ -76,14 +76,12 @@ impl Changes {
 
     /// Whether nothing in `[lo, hi)` changed after `since`; no if that is no longer known.
     pub(super) fn none_newer(&self, lo: &Bytes, hi: &Bytes, since: Rev) -> bool {
-        let recent = self.recent();
-        let range = (Bound::Included(lo), Bound::Excluded(hi));
-        lo >= hi
-            || since >= recent.complete_since
-                && recent
-                    .newest
-                    .range::<Bytes, _>(range)
-                    .all(|(_, last)| last.rev <= since)
+        lo >= hi || self.recent().none_newer(lo, hi, since)
+    }
+
+    /// Whether everything that changed after `since` is known.
+    pub(super) fn knows_since(&self, since: Rev) -> bool {
+        since >= self.recent().complete_since
     }
 
     /// What last happened to a row, if that was lately.
@@ -107,6 +105,17 @@ impl Recent {
         while self.keys > self.keys_max && self.batches.len() > 1 {
             self.forget_oldest();
         }
+    }
+
+    fn none_newer(&self, lo: &Bytes, hi: &Bytes, since: Rev) -> bool {
+        let Some(seen) = since.checked_sub(self.complete_since) else {
+            return false;
+        };
+        let seen = usize::try_from(seen).unwrap_or(usize::MAX);
+        self.batches.iter().skip(seen).all(|keys| {
+            let first = keys.partition_point(|key| key < lo);
+            keys.get(first).is_none_or(|key| key >= hi)
+        })
     }
 
     fn forget_oldest(&mut self) {

@@ -53,6 +53,13 @@ pub enum Cond {
     Rev(Bytes, Rev),
     Absent(Bytes),
     Exists(Bytes),
+    /// The row still is as it was read: with this revision, or 0 if it was absent. The store had reached
+    /// `since` before, so that nobody has to ask for a row that did not change after it.
+    Read {
+        key: Bytes,
+        rev: Rev,
+        since: Rev,
+    },
     /// No row in `[lo, hi)` was put or deleted after `since`; with `since` 0: there is no row.
     /// Engines remember a bounded number of changes; before that the answer is "conflict".
     NoneNewer {

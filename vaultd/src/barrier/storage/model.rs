@@ -16,6 +16,8 @@ enum Guard {
     Absent(u8),
     Exists(u8),
     NoneNewer(u8, u8, u8),
+    /// Of a row, how far back; and how many revisions the store had reached since when it was read.
+    Read(u8, u8, u8),
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ fn guard() -> impl Strategy<Value = Guard> {
         row.clone().prop_map(Guard::Exists),
         (row.clone(), row.clone(), any::<u8>())
             .prop_map(|(lo, hi, back)| Guard::NoneNewer(lo, hi, back)),
+        (row, any::<u8>(), any::<u8>()).prop_map(|(k, back, later)| Guard::Read(k, back, later)),
     ]
 }
 
@@ -53,6 +56,8 @@ fn row(k: u8) -> Bytes {
 struct Model {
     rows: BTreeMap<u8, (u8, Rev)>,
     changed: BTreeMap<u8, Rev>,
+    /// The rows as of each revision.
+    past: BTreeMap<Rev, BTreeMap<u8, (u8, Rev)>>,
     rev: Rev,
 }
 
@@ -72,6 +77,17 @@ impl Model {
                 hi: row(hi),
                 since: self.since(back),
             },
+            Guard::Read(k, back, later) => {
+                let since = self.since(back);
+                let read_at = self.rev.min(since + Rev::from(later % 4));
+                let then = self.past.range(..=read_at).next_back();
+                let rev = then.and_then(|(_, rows)| rows.get(&k));
+                Cond::Read {
+                    key: row(k),
+                    rev: rev.map_or(0, |row| row.1),
+                    since,
+                }
+            }
         }
     }
 
@@ -81,6 +97,7 @@ impl Model {
             Cond::Rev(key, rev) => get(key).is_some_and(|row| row.1 == *rev),
             Cond::Absent(key) => get(key).is_none(),
             Cond::Exists(key) => get(key).is_some(),
+            Cond::Read { key, rev, .. } => get(key).map_or(0, |row| row.1) == *rev,
             Cond::NoneNewer { lo, hi, since: 0 } => {
                 !self.rows.keys().any(|k| (lo[1]..hi[1]).contains(k))
             }
@@ -113,6 +130,7 @@ impl Model {
             }
             held.push(holds);
         }
+        self.past.insert(self.rev, self.rows.clone());
         held
     }
 

@@ -10,16 +10,20 @@ use crate::barrier::names;
 use crate::barrier::storage::Storage;
 
 impl Tx {
-    /// A value that its directory lists is not absent.
+    /// A value that its directory lists is not absent. No directory is asked for one that is not `listed`.
     pub(super) async fn check_absent(
         &mut self,
         mount: u64,
         path: &str,
+        listed: bool,
     ) -> Result<(), BarrierError> {
         let shared = self.shared();
         let keyring = shared.keyring.load_full();
         let value = names::value_key(&keyring, mount, path);
         shared.check_absence(&value, || path.to_owned()).await?;
+        if !listed {
+            return Ok(());
+        }
         let (directory, name) = names::split_last(path);
         let key = names::listing_key(&keyring, mount, directory, name);
         if self.flags(mount, &key, directory).await? & LEAF == 0 || self.writes.contains_key(&key) {

@@ -65,13 +65,10 @@ impl Tx {
         }
         let keyring = shared.keyring.load_full();
         let mut txn = Txn::default();
-        for (key, rev) in self.reads.drain() {
-            txn.conds.push(if rev == 0 {
-                Cond::Absent(key)
-            } else {
-                Cond::Rev(key, rev)
-            });
-        }
+        let since = self.refreshed;
+        let reads = self.reads.drain();
+        txn.conds
+            .extend(reads.map(|(key, rev)| Cond::Read { key, rev, since }));
         txn.conds.append(&mut self.conds);
         let mut deltas = Vec::with_capacity(self.writes.len());
         let mut memos = Vec::new();

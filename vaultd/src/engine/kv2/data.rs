@@ -97,13 +97,20 @@ async fn append(
     mut metadata: Metadata,
     values: &RawValue,
 ) -> Result<Reply, Fault> {
-    let pruned = metadata.push(engine, ctx.now());
+    let pushed = metadata.push(engine, ctx.now());
     let number = metadata.current;
     let shown = metadata.version(number);
     let shown = shown.map(|version| metadata.show_version(number, version));
-    // A number is given to one version only.
-    view.put_new(&version_row(&metadata.id, number), &values)?;
-    purge::few(view, &metadata.id, pruned).await?;
+    let row = version_row(&metadata.id, metadata.row(number));
+    match pushed.took_over {
+        true => {
+            view.put_unlisted_bytes(&row, &of_version(number, values))
+                .await?
+        }
+        // A number is given to one version only.
+        false => view.put_new(&row, &values)?,
+    }
+    purge::few(view, &metadata.id, pushed.rows).await?;
     metadata
         .store(view, ctx.param("path"), "write", ctx.now())
         .await?;
@@ -146,13 +153,30 @@ async fn values(
     {
         return Ok(None);
     }
+    let row = metadata.row(number);
     let mut bytes = view
-        .get_bytes(&version_row(&metadata.id, number))
+        .get_bytes(&version_row(&metadata.id, row))
         .await?
         .ok_or_else(|| damaged(ctx))?;
-    String::from_utf8(std::mem::take(&mut *bytes))
-        .map(|text| Some(text.into()))
-        .map_err(|_| damaged(ctx))
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|_| damaged(ctx))?;
+    let mut text = Zeroizing::new(text);
+    if row != number {
+        let start = start_of(number, &text).ok_or_else(|| damaged(ctx))?;
+        text.drain(..start);
+    }
+    Ok(Some(text))
+}
+
+/// A row that had another version's values names the version: those that were in it before, put back
+/// from an older copy, are not taken for these.
+fn of_version(number: u64, values: &RawValue) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([number.to_string().as_bytes(), b" ", values.get().as_bytes()].concat())
+}
+
+/// Where the values start, if they are of this version.
+fn start_of(number: u64, text: &str) -> Option<usize> {
+    let (named, _) = text.split_once(' ')?;
+    (named.parse() == Ok(number)).then_some(named.len() + 1)
 }
 
 fn damaged(ctx: &Ctx<'_>) -> Fault {

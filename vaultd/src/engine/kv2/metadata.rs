@@ -67,9 +67,9 @@ fn overruled(body: &Body, engine: &Limits) -> Result<Reply, Fault> {
 pub(super) async fn delete(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply, Fault> {
     let path = ctx.param("path");
     if let Some(metadata) = Metadata::load(view, path).await? {
-        let (id, values) = (metadata.id.clone(), metadata.first()..metadata.current + 1);
+        let (id, rows) = (metadata.id.clone(), metadata.rows());
         metadata.delete(view, path).await?;
-        purge::all(view, &id, values, path).await?;
+        purge::all(view, &id, rows, path).await?;
     }
     Ok(Reply::none())
 }

@@ -1,5 +1,7 @@
-//! What is stored: `config`, `metadata/<path>` for each secret, and `version/<id>/<number>` for the
-//! values of each version, where the id is drawn when the secret is made.
+//! What is stored: `config`, `metadata/<path>` for each secret, and `version/<id>/<row>` for the
+//! values of each version, where the id is drawn when the secret is made. A version has the row of its
+//! own number, or takes over that of a version that it pushes out: a row that stays where it is costs
+//! the disk half of one that goes and one that comes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,7 +104,7 @@ pub(super) struct Limits {
 impl Limits {
     /// The settings of the engine.
     pub(super) async fn of_engine(view: &mut View<'_>) -> Result<Limits, Fault> {
-        Ok(view.get(CONFIG_ROW).await?.unwrap_or_default())
+        Ok(view.get_unlisted(CONFIG_ROW).await?.unwrap_or_default())
     }
 
     pub(super) async fn store_of_engine(&self, view: &mut View<'_>) -> Result<(), Fault> {
@@ -146,6 +148,9 @@ pub(super) struct Version {
     pub(super) deletion: Option<Timestamp>,
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) destroyed: bool,
+    /// Row of its values, where that is not the one of its number.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    row: Option<u64>,
 }
 
 impl Version {
@@ -207,9 +212,17 @@ pub(super) fn metadata_row(path: &str) -> String {
     ["metadata/", path].concat()
 }
 
-/// The row of a version's values, by the id of its secret.
-pub(super) fn version_row(id: &str, number: u64) -> String {
-    ["version/", id, "/", &number.to_string()].concat()
+/// A row of a version's values, by the id of its secret.
+pub(super) fn version_row(id: &str, row: u64) -> String {
+    ["version/", id, "/", &row.to_string()].concat()
+}
+
+/// What became of rows when a version was added.
+pub(super) struct Pushed {
+    /// Of the versions that were pushed out, but for the one that the new version has now.
+    pub(super) rows: Vec<u64>,
+    /// The new version has the row of one that was pushed out.
+    pub(super) took_over: bool,
 }
 
 impl Metadata {
@@ -322,13 +335,27 @@ impl Metadata {
         self.versions.get_mut(index)
     }
 
-    /// Adds a version and returns the numbers of those that it pushed out.
-    pub(super) fn push(&mut self, engine: &Limits, now: Timestamp) -> std::ops::Range<u64> {
+    /// The row of a version that is kept.
+    pub(super) fn row(&self, number: u64) -> u64 {
+        let own = self.version(number).and_then(|version| version.row);
+        own.unwrap_or(number)
+    }
+
+    /// Rows of all versions that are kept, oldest first.
+    pub(super) fn rows(&self) -> Vec<u64> {
+        let numbers = self.first()..self.current + 1;
+        numbers.map(|number| self.row(number)).collect()
+    }
+
+    /// Adds a version, which pushes out what is more than the limit.
+    pub(super) fn push(&mut self, engine: &Limits, now: Timestamp) -> Pushed {
         let deletion = self.limits.delete_after.deletion(engine.delete_after, now);
+        let mut rows = self.rows();
         self.versions.push(Version {
             created: now,
             deletion,
             destroyed: false,
+            row: None,
         });
         self.current += 1;
         self.updated = now;
@@ -336,10 +363,17 @@ impl Metadata {
             0 => DEFAULT_VERSIONS,
             most => most,
         };
-        let first = self.first();
         let excess = self.versions.len().saturating_sub(most as usize);
         self.versions.drain(..excess);
-        first..self.first()
+        rows.truncate(excess);
+        let row = (!rows.is_empty()).then(|| rows.remove(0));
+        if let Some(newest) = self.versions.last_mut() {
+            newest.row = row;
+        }
+        Pushed {
+            rows,
+            took_over: row.is_some(),
+        }
     }
 
     pub(super) fn show(&self) -> wire::Metadata {

@@ -1,7 +1,5 @@
 //! Removal of values that no metadata names any more, a few in each transaction.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use super::model::version_row;
@@ -18,25 +16,25 @@ const FOLDER: &str = "purge";
 #[derive(Serialize, Deserialize)]
 struct Rest {
     id: String,
-    numbers: Range<u64>,
+    rows: Vec<u64>,
 }
 
 /// Removes some values now and leaves the rest to [`tidy`].
-pub(super) async fn few(view: &mut View<'_>, id: &str, numbers: Range<u64>) -> Result<(), Fault> {
-    remove(view, id, numbers, FEW).await
+pub(super) async fn few(view: &mut View<'_>, id: &str, rows: Vec<u64>) -> Result<(), Fault> {
+    remove(view, id, rows, FEW).await
 }
 
 /// The same for a secret that goes; the folders of its path may have to go with it.
 pub(super) async fn all(
     view: &mut View<'_>,
     id: &str,
-    numbers: Range<u64>,
+    rows: Vec<u64>,
     path: &str,
 ) -> Result<(), Fault> {
     remove(
         view,
         id,
-        numbers,
+        rows,
         CHUNK.saturating_sub(path.split('/').count()),
     )
     .await
@@ -52,7 +50,7 @@ pub async fn tidy(view: &mut View<'_>) -> Result<bool, Fault> {
     let row = format!("{FOLDER}/{name}");
     if let Some(rest) = view.get::<Rest>(&row).await? {
         view.delete(&row).await?;
-        remove(view, &rest.id, rest.numbers, CHUNK).await?;
+        remove(view, &rest.id, rest.rows, CHUNK).await?;
     }
     Ok(!view.list(FOLDER).await?.is_empty())
 }
@@ -60,19 +58,20 @@ pub async fn tidy(view: &mut View<'_>) -> Result<bool, Fault> {
 async fn remove(
     view: &mut View<'_>,
     id: &str,
-    numbers: Range<u64>,
+    mut rows: Vec<u64>,
     most: usize,
 ) -> Result<(), Fault> {
-    let border = numbers.end.min(numbers.start.saturating_add(most as u64));
-    for number in numbers.start..border {
-        view.delete_unlisted(&version_row(id, number)).await?;
+    let left = rows.split_off(rows.len().min(most));
+    for row in rows {
+        view.delete_unlisted(&version_row(id, row)).await?;
     }
-    if border < numbers.end {
+    if let Some(first) = left.first() {
+        let name = format!("{FOLDER}/{id}.{first}");
         let rest = Rest {
             id: id.to_owned(),
-            numbers: border..numbers.end,
+            rows: left,
         };
-        view.put(&format!("{FOLDER}/{id}.{border}"), &rest).await?;
+        view.put(&name, &rest).await?;
     }
     Ok(())
 }

@@ -91,7 +91,8 @@ pub(super) async fn destroy(ctx: &Ctx<'_>, view: &mut View<'_>) -> Result<Reply,
                 "at most {CHUNK} versions can be destroyed by one call; name fewer"
             )));
         }
-        view.delete_unlisted(&version_row(&metadata.id, number))
+        let row = metadata.row(number);
+        view.delete_unlisted(&version_row(&metadata.id, row))
             .await?;
     }
     metadata

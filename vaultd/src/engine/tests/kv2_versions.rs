@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Fixture, data, deep, error, is_empty, is_missing};
+use crate::core::fault::Fault;
 use crate::core::mount::Kind;
 
 async fn versions(kv: &Fixture, path: &str) -> usize {
@@ -244,4 +245,69 @@ async fn versions_delete_themselves() {
     after(&kv, "metadata/a", json!(-1)).await;
     assert_eq!(ends(&kv).await, "");
     assert_eq!(kv.get("metadata/a").await["delete_version_after"], "-1s");
+}
+
+/// A version takes over the row of one that it pushes out.
+#[tokio::test]
+async fn every_version_reads_as_written_whatever_row_it_is_in() {
+    let kv = Fixture::new(Kind::Kv2).await;
+    let mut written = 0;
+    let mut gone: Vec<u64> = Vec::new();
+    for (limit, writes, destroyed) in [(3, 5, 1), (5, 4, 2), (2, 3, 0), (4, 9, 3), (1, 2, 0)] {
+        kv.set("metadata/a", json!({"max_versions": limit})).await;
+        kv.set("config", json!({"max_versions": limit})).await;
+        for _ in 0..writes {
+            written += 1;
+            kv.put("a", json!({"i": written})).await;
+        }
+        let newest: Vec<u64> = (0..limit).map(|back| written - back).collect();
+        gone.extend(newest.iter().take(destroyed));
+        if destroyed > 0 {
+            kv.set("destroy/a", json!({"versions": gone})).await;
+        }
+        let left = newest.iter().filter(|number| !gone.contains(number));
+        for number in left.clone() {
+            let read = data(kv.version("a", *number).await.unwrap());
+            assert_eq!(read["data"]["i"], *number, "limit {limit}");
+            assert_eq!(read["metadata"]["version"], *number);
+        }
+        assert!(is_missing(&kv.version("a", written - limit).await));
+        kv.tidy().await;
+        // Metadata and config are the others.
+        assert_eq!(kv.stored().await, left.count() + 2);
+    }
+    assert!(is_empty(&kv.delete("metadata/a").await.unwrap()));
+    assert_eq!(kv.stored().await, 1);
+}
+
+#[tokio::test]
+async fn values_of_the_version_that_had_the_row_before_are_not_taken_for_the_newer() {
+    let mut kv = Fixture::new(Kind::Kv2).await;
+    for i in 1..=10 {
+        kv.put("a", json!({"i": i})).await;
+    }
+    for i in 11..=31 {
+        let before = kv.bed.rows().await;
+        kv.put("a", json!({"i": i})).await;
+        let after = kv.bed.rows().await;
+        let replaced = |key: &&bytes::Bytes| key[0] == b'V' && before[*key] != after[*key];
+        let mut kept = 0;
+        for key in before.keys().filter(replaced) {
+            let older = before[key].clone();
+            kv.bed.tamper(vec![(key.clone(), Some(older))]).await;
+            kv.bed.reopen().await;
+            // The other row is the metadata.
+            if kv.get("metadata/a").await["current_version"] == i {
+                kept += 1;
+                assert!(matches!(kv.read("data/a").await, Err(Fault::Damaged(_))));
+                assert!(matches!(kv.version("a", i).await, Err(Fault::Damaged(_))));
+            }
+            kv.bed
+                .tamper(vec![(key.clone(), Some(after[key].clone()))])
+                .await;
+            kv.bed.reopen().await;
+        }
+        assert_eq!(kept, 1, "{i}");
+        assert_eq!(data(kv.read("data/a").await.unwrap())["data"]["i"], i);
+    }
 }
