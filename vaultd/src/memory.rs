@@ -10,41 +10,43 @@
     reason = "a global allocator cannot be written without; nothing else is here"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 
-/// The system's allocator, which overwrites what is freed.
+use mimalloc::MiMalloc;
+
+/// Mimalloc, which overwrites what is freed.
 pub struct Wiping;
 
-// SAFETY: every call goes to `System` with the layout that it was given; `dealloc` and `realloc`
+// SAFETY: every call goes to `MiMalloc` with the layout that it was given; `dealloc` and `realloc`
 // write only within the block that the caller owns, before it is released.
 unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on as it came.
-        unsafe { System.alloc(layout) }
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on as it came.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { MiMalloc.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block is the caller's, `layout.size()` bytes long, and released only after.
         unsafe {
             wipe(block, layout.size());
-            System.dealloc(block, layout);
+            MiMalloc.dealloc(block, layout);
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // `System.realloc` may move the block and leave the old bytes behind, so it is not used.
+        // `MiMalloc.realloc` may move the block and leave the old bytes behind, so it is not used.
         // SAFETY: `new_size` is not zero and fits `isize` when rounded up, by the caller's contract;
         // both blocks are distinct and at least `min(old, new)` bytes long.
         unsafe {
             let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
                 return std::ptr::null_mut();
             };
-            let new = System.alloc(new_layout);
+            let new = MiMalloc.alloc(new_layout);
             if !new.is_null() {
                 std::ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
                 self.dealloc(block, layout);

@@ -1,8 +1,11 @@
 //! Connections, their settings, the schema, and what SQLite's errors mean.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::super::{Rev, StoreError};
@@ -23,6 +26,7 @@ const WRITER: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA secure_delete = ON;
+    PRAGMA cache_size = -32768;
 ";
 
 /// mmap is off: an I/O error would be a SIGBUS, and a stray write could reach the file.
@@ -127,11 +131,39 @@ pub(super) fn revision(conn: &Connection) -> Result<Rev, StoreError> {
         .ok_or_else(corrupt)
 }
 
+/// Says after each commit how long the log is, in bytes. A file that grew beyond `keep` is cut down to it
+/// when the log starts over.
+pub(super) fn follow_log(conn: &mut Connection, keep: u64) -> Result<Arc<AtomicU64>, StoreError> {
+    const FRAME_HEADER: u64 = 24;
+    let page: u32 = conn
+        .query_row("PRAGMA page_size", [], |row| row.get(0))
+        .map_err(fault)?;
+    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
+    conn.pragma_update(None, "journal_size_limit", keep)
+        .map_err(fault)?;
+    let size = Arc::new(AtomicU64::new(0));
+    let followed = Arc::clone(&size);
+    conn.wal_hook(Some(move |_: &mut Wal, frames: i32| {
+        let frames = u64::try_from(frames).unwrap_or(0);
+        followed.store(frames * (FRAME_HEADER + u64::from(page)), Ordering::Relaxed);
+        Ok(())
+    }))
+    .map_err(fault)?;
+    Ok(size)
+}
+
 /// Copies the log into the database and empties it. False if somebody still reads from it.
 pub(super) fn truncate_log(conn: &Connection) -> Result<bool, StoreError> {
-    let is_busy: bool = conn
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        .map_err(fault)?;
+    checkpoint(conn, "PRAGMA wal_checkpoint(TRUNCATE)")
+}
+
+/// The same, but the file stays: it is written again from its start, which costs less than new blocks.
+pub(super) fn restart_log(conn: &Connection) -> Result<bool, StoreError> {
+    checkpoint(conn, "PRAGMA wal_checkpoint(RESTART)")
+}
+
+fn checkpoint(conn: &Connection, how: &str) -> Result<bool, StoreError> {
+    let is_busy: bool = conn.query_row(how, [], |row| row.get(0)).map_err(fault)?;
     Ok(!is_busy)
 }
 

@@ -1,7 +1,7 @@
 //! The one thread that writes. Each job is one SQLite transaction and so one sync.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) struct LogLimit {
 impl Default for LogLimit {
     fn default() -> LogLimit {
         LogLimit {
-            max: 256 << 20,
+            max: 64 << 20,
             step: 64 << 20,
         }
     }
@@ -63,18 +63,17 @@ pub(super) struct Writer {
 impl Writer {
     /// `alive` is dropped when the thread ends.
     pub(super) fn start(
-        conn: Connection,
+        mut conn: Connection,
         shared: &Arc<Shared>,
         limit: LogLimit,
         alive: mpsc::Sender<Infallible>,
     ) -> Result<(Writer, JoinHandle<()>), StoreError> {
         let (jobs, queue) = mpsc::channel();
-        let mut file = shared.file.clone().into_os_string();
-        file.push("-wal");
+        let log = connection::follow_log(&mut conn, limit.max)?;
         let mut thread = Thread {
             conn,
             shared: Arc::clone(shared),
-            log: file.into(),
+            log,
             limit,
             log_max: limit.max,
         };
@@ -147,7 +146,8 @@ impl Drop for Ending {
 struct Thread {
     conn: Connection,
     shared: Arc<Shared>,
-    log: PathBuf,
+    /// How long it is now, in bytes.
+    log: Arc<AtomicU64>,
     limit: LogLimit,
     /// Of the next attempt.
     log_max: u64,
@@ -235,22 +235,22 @@ impl Thread {
 
     /// Between two batches, so that the log ends.
     fn bound_log(&mut self) {
-        let size = std::fs::metadata(&self.log).map_or(0, |meta| meta.len());
+        let size = self.log.load(Ordering::Relaxed);
         if size < self.log_max || self.shared.health.check().is_err() {
             return;
         }
-        let truncated = self
+        let restarted = self
             .conn
             .busy_timeout(READERS_WAIT)
             .map_err(fault)
             .and_then(|()| {
-                let truncated = connection::truncate_log(&self.conn);
+                let restarted = connection::restart_log(&self.conn);
                 self.conn
                     .busy_timeout(BUSY_WAIT)
                     .map_err(fault)
-                    .and(truncated)
+                    .and(restarted)
             });
-        match truncated {
+        match restarted {
             Ok(true) => self.log_max = self.limit.max,
             Ok(false) | Err(StoreError::Locked | StoreError::Full) => {
                 self.log_max = size + self.limit.step
