@@ -59,28 +59,34 @@ fn search(pid: u32, wanted: &[Wanted]) -> Option<Vec<String>> {
             u64::from_str_radix(start, 16).ok()?,
             u64::from_str_radix(end, 16).ok()?,
         );
-        let mut region = vec![0; usize::try_from(end - start).ok()?];
-        // Guard pages and the kernel's own cannot be read.
-        let Ok(()) = memory.read_exact_at(&mut region, start) else {
-            continue;
-        };
-        searched += region.len();
-        for one in wanted {
-            for at in positions(&region, &one.bytes) {
-                let place = fields
-                    .clone()
-                    .last()
-                    .filter(|name| name.starts_with(['/', '[']))
-                    .unwrap_or("anonymous");
-                found.push(format!(
-                    "{} at {:#x} in {place}",
-                    one.name,
-                    start + at as u64
-                ));
+        let place = fields
+            .next_back()
+            .filter(|name| name.starts_with(['/', '[']))
+            .unwrap_or("anonymous");
+        for (at, chunk) in chunks(&memory, start, end) {
+            searched += chunk.len();
+            for one in wanted {
+                for inside in positions(&chunk, &one.bytes) {
+                    let address = at + inside as u64;
+                    found.push(format!("{} at {address:#x} in {place}", one.name));
+                }
             }
         }
     }
     (searched > 0).then_some(found)
+}
+
+/// What is not all zeros, with its address. Chunks overlap, so that what lies across a border is found.
+fn chunks(memory: &File, start: u64, end: u64) -> impl Iterator<Item = (u64, Vec<u8>)> {
+    const STEP: usize = 1 << 20;
+    const OVERLAP: u64 = 1 << 12;
+    let zeros = vec![0; STEP + OVERLAP as usize];
+    (start..end).step_by(STEP).filter_map(move |at| {
+        let mut chunk = vec![0; (end.min(at + STEP as u64 + OVERLAP) - at) as usize];
+        // Guard pages and the kernel's own cannot be read.
+        memory.read_exact_at(&mut chunk, at).ok()?;
+        (chunk != zeros[..chunk.len()]).then_some((at, chunk))
+    })
 }
 
 fn positions(hay: &[u8], needle: &[u8]) -> Vec<usize> {

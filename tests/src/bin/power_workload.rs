@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
         say(&format!("ack {n}"))?;
         match n % 100 {
             // Long enough for a checkpoint, after which the log starts over.
-            30 | 70 => tokio::time::sleep(Duration::from_millis(450)).await,
+            30 | 70 => tokio::time::sleep(Duration::from_millis(1100)).await,
             40 => {
                 let guard = store
                     .lock(LockId::from("shard"), Duration::from_secs(1))

@@ -69,8 +69,15 @@ pub(super) fn start(
 async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Pending>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        commit(&shared, std::mem::take(&mut batch)).await;
-        batch.reserve(BATCH_MAX);
+        let batch = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_MAX));
+        match shared.failed.load(Ordering::Acquire) {
+            false => commit(&shared, batch).await,
+            // Whoever came before the failure was known, but behind it.
+            true => batch.into_iter().for_each(|pending| {
+                let failed = BarrierError::Key("storage failed earlier; restart and unseal");
+                let _ = pending.done.send(Err(failed));
+            }),
+        }
     }
 }
 

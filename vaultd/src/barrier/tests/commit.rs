@@ -399,3 +399,35 @@ async fn after_a_failed_commit_nothing_is_written() {
     let again = bed.open(&bed.root).await.unwrap();
     assert!(again.verify().await.unwrap().healthy());
 }
+
+/// The sums in memory are ahead of the disk then.
+#[tokio::test]
+async fn what_waits_behind_a_failed_commit_is_not_written_either() {
+    use crate::barrier::Engine;
+    use crate::barrier::storage::Fault;
+    for _ in 0..20 {
+        let bed = Bed::new().await;
+        let Engine::Memory(memory) = &*bed.storage else {
+            panic!("not in memory");
+        };
+        memory.fail_commit(2, Fault::Full);
+        let writes = (0..300).map(|number| {
+            let mut tx = bed.barrier.begin();
+            async move {
+                let path = number.to_string();
+                tx.view(MOUNT).put_unlisted(&path, &1).await.unwrap();
+                tx.commit().await.is_ok()
+            }
+        });
+        let written = futures_util::future::join_all(writes).await;
+        assert!(bed.barrier.failed());
+        assert!(written.contains(&false));
+        let again = bed.open(&bed.root).await.unwrap();
+        let report = again.verify().await.unwrap();
+        assert!(report.healthy(), "{report:?}");
+        assert_eq!(
+            report.rows,
+            written.iter().filter(|done| **done).count() as u64
+        );
+    }
+}

@@ -11,9 +11,12 @@ use rusqlite::Connection;
 
 use super::super::StoreError;
 use super::Shared;
-use super::connection::{self, fault};
+use super::connection;
 
-const PERIOD: Duration = Duration::from_millis(200);
+/// Pages that change again within it are copied once.
+const PERIOD: Duration = Duration::from_millis(500);
+/// In a row: each copies what was written during the one before.
+const ROUNDS: usize = 3;
 
 /// Runs until the other end of `writer` is dropped.
 pub(super) fn start(
@@ -35,17 +38,11 @@ fn run(conn: &Connection, shared: &Shared, writer: &Receiver<Infallible>) {
         if revision == copied || shared.health.check().is_err() {
             continue;
         }
-        match copy_log(conn) {
+        match (0..ROUNDS).try_for_each(|_| connection::copy_log(conn, &shared.log)) {
             Ok(()) => copied = revision,
             // The log still has everything; the next round tries again.
             Err(StoreError::Full | StoreError::Locked) => {}
             Err(error) => shared.end_if_final(&error),
         }
     }
-}
-
-/// Takes no lock that the writer or a reader would wait for.
-fn copy_log(conn: &Connection) -> Result<(), StoreError> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        .map_err(fault)
 }

@@ -131,25 +131,52 @@ pub(super) fn revision(conn: &Connection) -> Result<Rev, StoreError> {
         .ok_or_else(corrupt)
 }
 
-/// Says after each commit how long the log is, in bytes. A file that grew beyond `keep` is cut down to it
-/// when the log starts over.
-pub(super) fn follow_log(conn: &mut Connection, keep: u64) -> Result<Arc<AtomicU64>, StoreError> {
-    const FRAME_HEADER: u64 = 24;
-    let page: u32 = conn
-        .query_row("PRAGMA page_size", [], |row| row.get(0))
-        .map_err(fault)?;
+const FRAME_HEADER: u64 = 24;
+
+/// Of the log, in bytes.
+#[derive(Default)]
+pub(super) struct Log {
+    /// From its start to the last commit.
+    pub(super) size: AtomicU64,
+    /// How much of it is in the database.
+    pub(super) copied: AtomicU64,
+}
+
+/// Keeps `log` up to date after each commit. A file that grew beyond `keep` is cut down to it when the log
+/// starts over.
+pub(super) fn follow_log(
+    conn: &mut Connection,
+    log: &Arc<Log>,
+    keep: u64,
+) -> Result<(), StoreError> {
+    let frame = frame_size(conn)?;
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
     conn.pragma_update(None, "journal_size_limit", keep)
         .map_err(fault)?;
-    let size = Arc::new(AtomicU64::new(0));
-    let followed = Arc::clone(&size);
+    let log = Arc::clone(log);
     conn.wal_hook(Some(move |_: &mut Wal, frames: i32| {
         let frames = u64::try_from(frames).unwrap_or(0);
-        followed.store(frames * (FRAME_HEADER + u64::from(page)), Ordering::Relaxed);
+        log.size.store(frames * frame, Ordering::Relaxed);
         Ok(())
     }))
-    .map_err(fault)?;
-    Ok(size)
+    .map_err(fault)
+}
+
+fn frame_size(conn: &Connection) -> Result<u64, StoreError> {
+    let page: u32 = conn
+        .query_row("PRAGMA page_size", [], |row| row.get(0))
+        .map_err(fault)?;
+    Ok(FRAME_HEADER + u64::from(page))
+}
+
+/// Copies what can be copied, and takes no lock that the writer or a reader would wait for.
+pub(super) fn copy_log(conn: &Connection, log: &Log) -> Result<(), StoreError> {
+    let frames: i64 = conn
+        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))
+        .map_err(fault)?;
+    let copied = u64::try_from(frames).unwrap_or(0) * frame_size(conn)?;
+    log.copied.store(copied, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Copies the log into the database and empties it. False if somebody still reads from it.

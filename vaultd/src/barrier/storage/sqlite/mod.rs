@@ -26,6 +26,7 @@ use super::{
     Caps, Finish, Item, KEY_MAX, Outcome, Page, Rev, Snapshot, Source, Storage, StoreError, Txn,
     VALUE_MAX, batch,
 };
+use connection::Log;
 use files::DataDir;
 use reader::Readers;
 use writer::{LogLimit, Writer};
@@ -45,6 +46,7 @@ pub struct Sqlite {
 struct Shared {
     health: Health,
     changes: Arc<Changes>,
+    log: Arc<Log>,
     file: PathBuf,
     /// Held by whoever still uses the files, snapshots included.
     dir: Mutex<Option<Arc<DataDir>>>,
@@ -82,6 +84,7 @@ impl Sqlite {
         let shared = Arc::new(Shared {
             health: Health::default(),
             changes: Changes::starting_at(rev),
+            log: Arc::default(),
             file: dir.database(),
             dir: Mutex::new(Some(Arc::new(dir))),
         });

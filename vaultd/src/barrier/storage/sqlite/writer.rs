@@ -1,7 +1,7 @@
 //! The one thread that writes. Each job is one SQLite transaction and so one sync.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,8 +18,9 @@ use super::connection::{self, fault};
 /// How long the log gets, in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct LogLimit {
-    /// After that the writer itself makes the checkpointer's work complete: under steady load a passive
-    /// checkpoint never finds the moment to start the log over.
+    /// After that the writer makes the checkpointer's work complete, for under steady load a passive
+    /// checkpoint never finds the moment to start the log over: as soon as little is left to copy, for
+    /// commits wait meanwhile; at twice that length in any case.
     pub(super) max: u64,
     /// After readers prevented that, how much further the log grows before the next attempt.
     pub(super) step: u64,
@@ -28,12 +29,14 @@ pub(super) struct LogLimit {
 impl Default for LogLimit {
     fn default() -> LogLimit {
         LogLimit {
-            max: 64 << 20,
+            max: 128 << 20,
             step: 64 << 20,
         }
     }
 }
 
+/// "Little": this part of the limit.
+const LITTLE: u64 = 32;
 /// For that attempt only: commits wait meanwhile.
 const READERS_WAIT: Duration = Duration::from_millis(20);
 /// A foreign program on the file, at most that long.
@@ -69,11 +72,10 @@ impl Writer {
         alive: mpsc::Sender<Infallible>,
     ) -> Result<(Writer, JoinHandle<()>), StoreError> {
         let (jobs, queue) = mpsc::channel();
-        let log = connection::follow_log(&mut conn, limit.max)?;
+        connection::follow_log(&mut conn, &shared.log, limit.max)?;
         let mut thread = Thread {
             conn,
             shared: Arc::clone(shared),
-            log,
             limit,
             log_max: limit.max,
         };
@@ -146,8 +148,6 @@ impl Drop for Ending {
 struct Thread {
     conn: Connection,
     shared: Arc<Shared>,
-    /// How long it is now, in bytes.
-    log: Arc<AtomicU64>,
     limit: LogLimit,
     /// Of the next attempt.
     log_max: u64,
@@ -235,8 +235,11 @@ impl Thread {
 
     /// Between two batches, so that the log ends.
     fn bound_log(&mut self) {
-        let size = self.log.load(Ordering::Relaxed);
-        if size < self.log_max || self.shared.health.check().is_err() {
+        let log = &self.shared.log;
+        let size = log.size.load(Ordering::Relaxed);
+        let left = size.saturating_sub(log.copied.load(Ordering::Relaxed));
+        let is_time = left <= self.limit.max / LITTLE || size >= self.limit.max * 2;
+        if size < self.log_max || !is_time || self.shared.health.check().is_err() {
             return;
         }
         let restarted = self
@@ -251,7 +254,11 @@ impl Thread {
                     .and(restarted)
             });
         match restarted {
-            Ok(true) => self.log_max = self.limit.max,
+            Ok(true) => {
+                log.size.store(0, Ordering::Relaxed);
+                log.copied.store(0, Ordering::Relaxed);
+                self.log_max = self.limit.max;
+            }
             Ok(false) | Err(StoreError::Locked | StoreError::Full) => {
                 self.log_max = size + self.limit.step
             }
