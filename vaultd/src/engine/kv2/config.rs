@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::model::{Expiry, Limits};
+use super::limits::{Expiry, Limits};
 use crate::barrier::View;
 use crate::core::context::Ctx;
 use crate::core::fault::Fault;

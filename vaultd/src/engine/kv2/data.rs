@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::encrypted;
+use super::limits::Limits;
 use super::merge::{is_object, merge, structure};
-use super::model::{Limits, Metadata, Newest, metadata_row, version_row};
+use super::model::{Metadata, Newest, metadata_row, version_row};
 use super::purge;
 use crate::barrier::View;
 use crate::core::body::Body;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::model::{Limits, Metadata, metadata_row};
+use super::limits::Limits;
+use super::model::{Metadata, metadata_row};
 use super::purge;
 use crate::barrier::{View, Window};
 use crate::core::body::Body;

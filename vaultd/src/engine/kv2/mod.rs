@@ -9,6 +9,7 @@
 mod config;
 mod data;
 mod encrypted;
+mod limits;
 mod merge;
 mod metadata;
 mod model;

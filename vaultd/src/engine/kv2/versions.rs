@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::model::{Limits, Metadata, version_row};
+use super::limits::Limits;
+use super::model::{Metadata, version_row};
 use super::purge::CHUNK;
 use crate::barrier::View;
 use crate::core::context::Ctx;
