@@ -14,7 +14,7 @@ use std::alloc::{GlobalAlloc, Layout};
 
 use mimalloc::MiMalloc;
 
-/// Mimalloc, which overwrites what is freed.
+/// Mimalloc, which takes less of the processor than the system's allocator; but what is freed is overwritten.
 pub struct Wiping;
 
 // SAFETY: every call goes to `MiMalloc` with the layout that it was given; `dealloc` and `realloc`

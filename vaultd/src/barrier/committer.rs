@@ -20,6 +20,9 @@ use super::storage::{Op, Outcome, Rev, Storage, StoreError, Txn};
 use super::tx::{VALUE_MAX, entry_of};
 
 const BATCH_MAX: usize = 128;
+/// After a commit that failed.
+pub(super) const FAILED: BarrierError =
+    BarrierError::Key("storage failed earlier; restart and unseal");
 
 /// An audit record that must exist if the effect does.
 pub struct Journal {
@@ -74,8 +77,7 @@ async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Pending>) {
             false => commit(&shared, batch).await,
             // Whoever came before the failure was known, but behind it.
             true => batch.into_iter().for_each(|pending| {
-                let failed = BarrierError::Key("storage failed earlier; restart and unseal");
-                let _ = pending.done.send(Err(failed));
+                let _ = pending.done.send(Err(FAILED));
             }),
         }
     }

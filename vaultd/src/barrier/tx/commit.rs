@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use super::Tx;
-use crate::barrier::committer::Pending;
+use crate::barrier::committer::{FAILED, Pending};
 use crate::barrier::envelope::{self, Place};
 use crate::barrier::error::BarrierError;
 use crate::barrier::presence::Delta;
@@ -59,9 +59,7 @@ impl Tx {
         }
         let shared = self.shared();
         if shared.failed.load(Ordering::Acquire) {
-            return Err(BarrierError::Key(
-                "storage failed earlier; restart and unseal",
-            ));
+            return Err(FAILED);
         }
         let keyring = shared.keyring.load_full();
         let mut txn = Txn::default();

@@ -98,20 +98,21 @@ async fn append(
     mut metadata: Metadata,
     values: &RawValue,
 ) -> Result<Reply, Fault> {
-    let pushed = metadata.push(engine, ctx.now());
+    let superfluous = metadata.push(engine, ctx.now());
     let number = metadata.current;
     let shown = metadata.version(number);
     let shown = shown.map(|version| metadata.show_version(number, version));
-    let row = version_row(&metadata.id, metadata.row(number));
-    match pushed.took_over {
-        true => {
-            view.put_unlisted_bytes(&row, &of_version(number, values))
-                .await?
-        }
+    let row = metadata.row(number);
+    let place = version_row(&metadata.id, row);
+    match row == number {
         // A number is given to one version only.
-        false => view.put_new(&row, &values)?,
+        true => view.put_new(&place, &values)?,
+        false => {
+            let values = of_version(number, values);
+            view.put_unlisted_bytes(&place, &values).await?;
+        }
     }
-    purge::few(view, &metadata.id, pushed.rows).await?;
+    purge::few(view, &metadata.id, superfluous).await?;
     metadata
         .store(view, ctx.param("path"), "write", ctx.now())
         .await?;

@@ -110,14 +110,6 @@ pub(super) fn version_row(id: &str, row: u64) -> String {
     ["version/", id, "/", &row.to_string()].concat()
 }
 
-/// What became of rows when a version was added.
-pub(super) struct Pushed {
-    /// Of the versions that were pushed out, but for the one that the new version has now.
-    pub(super) rows: Vec<u64>,
-    /// The new version has the row of one that was pushed out.
-    pub(super) took_over: bool,
-}
-
 impl Metadata {
     /// Of a secret that is not there yet.
     fn new(path: &str, random: &dyn Random, now: Timestamp) -> Result<Metadata, Fault> {
@@ -240,33 +232,28 @@ impl Metadata {
         numbers.map(|number| self.row(number)).collect()
     }
 
-    /// Adds a version, which pushes out what is more than the limit.
-    pub(super) fn push(&mut self, engine: &Limits, now: Timestamp) -> Pushed {
+    /// Adds a version, which pushes out what is more than the limit and takes over the first row of that. The
+    /// others are returned.
+    pub(super) fn push(&mut self, engine: &Limits, now: Timestamp) -> Vec<u64> {
         let deletion = self.limits.delete_after.deletion(engine.delete_after, now);
-        let mut rows = self.rows();
-        self.versions.push(Version {
-            created: now,
-            deletion,
-            destroyed: false,
-            row: None,
-        });
-        self.current += 1;
-        self.updated = now;
         let most = match self.limits.max_versions.max(engine.max_versions) {
             0 => DEFAULT_VERSIONS,
             most => most,
         };
-        let excess = self.versions.len().saturating_sub(most as usize);
+        let excess = (self.versions.len() + 1).saturating_sub(most as usize);
+        let pushed_out = self.first()..self.first() + excess as u64;
+        let mut rows = pushed_out.map(|number| self.row(number));
+        let (row, rest) = (rows.next(), rows.collect());
+        self.versions.push(Version {
+            created: now,
+            deletion,
+            destroyed: false,
+            row,
+        });
+        self.current += 1;
+        self.updated = now;
         self.versions.drain(..excess);
-        rows.truncate(excess);
-        let row = (!rows.is_empty()).then(|| rows.remove(0));
-        if let Some(newest) = self.versions.last_mut() {
-            newest.row = row;
-        }
-        Pushed {
-            rows,
-            took_over: row.is_some(),
-        }
+        rest
     }
 
     pub(super) fn show(&self) -> wire::Metadata {

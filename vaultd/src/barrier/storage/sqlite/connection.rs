@@ -21,7 +21,8 @@ const SCHEMA: &str = "
     INSERT INTO meta VALUES ('format', 2), ('revision', 0);
 ";
 
-/// For the writer, and for the checkpointer, which writes the database file.
+/// For the writer, and for the checkpointer, which writes the database file. What the writer changes again and
+/// again is to stay in its cache (KiB).
 const WRITER: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
@@ -131,6 +132,7 @@ pub(super) fn revision(conn: &Connection) -> Result<Rev, StoreError> {
         .ok_or_else(corrupt)
 }
 
+/// Before each page of the log (SQLite's file format, 4.1).
 const FRAME_HEADER: u64 = 24;
 
 /// Of the log, in bytes.
